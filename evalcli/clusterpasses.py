@@ -11,7 +11,8 @@ import numpy as np
 
 from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes, fits
 from evalcli.errors import InputError
-from evalcli.slicepasses import BySlice, P, Rows, apart, by_name
+from evalcli.slicepasses import BySlice, P, by_name
+from evalcli.slicerows import Rows, apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -7,28 +7,20 @@ long run is then added twice, to the slice and to all rows: states add up to the
 from __future__ import annotations
 
 import copy
-import itertools
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
     from evalcli.metrics.keycolumn import KeyColumn
+    from evalcli.slicerows import Rows
     from evalcli.sources.base import Array, Slicer
 
 LEAST_BUDGET = 1 << 20
 """Bytes for ranks that every slice has, however many share the budget."""
-WAITING_BYTES = 32 << 20
-"""Bytes of rows that wait with all workers. Measured with two of them: a 16th of it takes no more time."""
-RANKED_TIMES = 4
-"""So many times that where scores rank, whose runs are sorted: 10M × 10 logits by 50 took 16.1 for 17.5 CPU seconds."""
-ARRAY_BYTES = 128
-"""What an array takes beside its values, or a little more: a slice may wait in pieces of one row."""
 LEAST_SHARED = 1 << 12
 """Rows from which two additions of states take less time than to count once more."""
 
@@ -62,111 +54,6 @@ def within(states: B, scoring: Any) -> B:
     found: B = scoring.fresh()
     found.absorb(states)
     return found
-
-
-def runs(codes: Array) -> Iterator[tuple[int, Array]]:
-    """The rows (N,) of each code, in their order; those with −1 come first."""
-    if not len(codes):
-        return
-    ends = np.iinfo(np.int16)
-    short = codes.min() >= ends.min and codes.max() <= ends.max  # so few are sorted digit by digit
-    order = np.argsort(codes.astype(np.int16) if short else codes, kind="stable")
-    rising = codes[order]
-    heads = [0, *(np.flatnonzero(rising[1:] != rising[:-1]) + 1).tolist(), len(order)]
-    for start, end in itertools.pairwise(heads):
-        yield int(rising[start]), order[start:end]
-
-
-def inside(codes: Array) -> Iterator[tuple[int, Array]]:
-    """The rows of each slice, in their order; those with −1 are in none."""
-    for code, rows in runs(codes):
-        if code >= 0:
-            yield code, rows
-
-
-class Rows(Protocol):
-    """Rows that were prepared to be counted."""
-
-    @property
-    def length(self) -> int:
-        """How many there are."""
-
-    @property
-    def arrays(self) -> tuple[Array | None, ...]:
-        """All that is held of them."""
-
-    def pick(self, rows: Array | slice) -> Self:
-        """Some of them."""
-
-    def joined(self, others: Sequence[Self]) -> Self:
-        """A copy of them with ``others`` behind them, which hold the same arrays."""
-
-
-R = TypeVar("R", bound=Rows)
-
-
-def apart(rows: R, codes: Array) -> Iterator[tuple[int, R]]:
-    """Copies of the rows of each code (N,), in their order; −1 comes first."""
-    for code, places in runs(codes):
-        yield code, rows.pick(places)
-
-
-class Waiting(Generic[R]):
-    """The rows of every code from several batches, until there are many of one.
-
-    The longest runs go first, and a quarter of all that waits at a time: so it is as many rows as memory allows, and
-    at the end workers have about the same left to do.
-    """
-
-    def __init__(self, share: int = 1, times: int = 1) -> None:
-        self._most = times * WAITING_BYTES // share
-        self._held: dict[int, list[R]] = {}
-        self._sizes: dict[int, int] = {}
-        self._kinds: list[str] = []
-
-    def add(self, rows: R, codes: Array) -> list[tuple[int, R]]:
-        """Let rows wait, each with its code (N,); those whose time has come, by code."""
-        kinds = _kinds(rows)
-        ready = [] if kinds == self._kinds else self.all()
-        self._kinds = kinds
-        for code, part in apart(rows, codes):
-            self._held.setdefault(code, []).append(part)
-            self._sizes[code] = self._sizes.get(code, 0) + _bytes(part)
-        return ready + self._longest() if sum(self._sizes.values()) > self._most else ready
-
-    def all(self) -> list[tuple[int, R]]:
-        """All that wait, by code; then none do."""
-        return [self._take(code) for code in sorted(self._held)]
-
-    def _longest(self) -> list[tuple[int, R]]:
-        """The longest runs, until three quarters of what may wait are left."""
-        left, taken = sum(self._sizes.values()), []
-        for code in sorted(self._sizes, key=lambda code: (-self._sizes[code], code)):
-            if left <= self._most * 3 // 4:
-                break
-            left -= self._sizes[code]
-            taken.append(self._take(code))
-        return taken
-
-    def _take(self, code: int) -> tuple[int, R]:
-        held = self._held.pop(code)
-        del self._sizes[code]
-        return code, held[0].joined(held[1:]) if len(held) > 1 else held[0]
-
-
-def places_to_wait(slicers: Sequence[Slicer], workers: int, *, ranked: bool = False) -> tuple[Waiting[Any], ...]:
-    """One for the slices of each slicer; they share the memory, as the ``workers`` do. Scores may be ``ranked``."""
-    return tuple(Waiting(len(slicers) * workers, RANKED_TIMES if ranked else 1) for _ in slicers)
-
-
-def _bytes(rows: Rows) -> int:
-    """What they take in memory."""
-    return sum(part.nbytes + ARRAY_BYTES for part in rows.arrays if part is not None)
-
-
-def _kinds(rows: Rows) -> list[str]:
-    """What must agree for rows to be joined as they are."""
-    return ["" if part is None else str(part.dtype) for part in rows.arrays]
 
 
 def by_number(state: Mapping[str, Array]) -> dict[int, dict[str, Array]]:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
 
+from evalcli.classification.labels import MISSING, Labels
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.metrics.values import ValueRows
-from evalcli.slicepasses import ARRAY_BYTES, Waiting, apart, inside, places_to_wait
+from evalcli.slicerows import PIECE_BYTES, Waiting, apart, inside, places_to_wait
 from evalcli.sources.base import Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
@@ -40,28 +41,42 @@ def told(runs):
 
 def test_rows_that_wait_are_copies_and_come_out_by_code():
     waiting, batch = Waiting(), values(1.0, 2.0, 5.0)
-    assert waiting.add(batch, np.array([3, -1, 3])) == []
+    assert not [*waiting.add(batch, np.array([3, -1, 3]))]
     batch.preds[:] = 9.0  # as a source does that reads the next batch into the same memory
-    assert waiting.add(values(3.0), np.array([3])) == []
+    assert not [*waiting.add(values(3.0), np.array([3]))]
     assert told(waiting.all()) == [(-1, [2.0]), (3, [1.0, 5.0, 3.0])]
-    assert waiting.all() == []
+    assert not [*waiting.all()]
 
 
-def test_the_longest_runs_go_first_and_a_quarter_at_a_time(monkeypatch):
-    row = 2 * (8 + ARRAY_BYTES)  # a prediction and a target, each in an array
-    monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", 2 * 8 * row)
+def test_the_longest_runs_go_first_and_three_quarters_at_a_time(monkeypatch):
+    row = 2 * 8 + PIECE_BYTES  # a prediction and a target
+    monkeypatch.setattr("evalcli.slicerows.WAITING_BYTES", 2 * 8 * row)
     (waiting,) = places_to_wait([Slicer("region", ())], workers=2)
-    for number in range(8):
-        assert waiting.add(values(float(number)), np.array([min(number // 2, 2)])) == []
-    assert told(waiting.add(values(8.0), np.array([0]))) == [(2, [4.0, 5.0, 6.0, 7.0])]
-    assert told(waiting.all()) == [(0, [0.0, 1.0, 8.0]), (1, [2.0, 3.0])]
+    for number, code in enumerate([1, 0, 3, 3, 2, 2, 2, 2]):
+        assert not [*waiting.add(values(float(number)), np.array([code]))]
+    assert told(waiting.add(values(8.0), np.array([1]))) == [
+        (1, [0.0, 8.0]),
+        (2, [4.0, 5.0, 6.0, 7.0]),
+        (3, [2.0, 3.0]),
+    ]
+    assert not [*waiting.add(values(9.0), np.array([0]))]
+    assert told(waiting.all()) == [(0, [1.0, 9.0])]
 
 
 def test_rows_of_other_kinds_are_not_joined():
     waiting, weighted = Waiting(), replace(values(2.0), weight=np.array([0.5]))
-    assert waiting.add(values(1.0), np.array([0])) == []
+    assert not [*waiting.add(values(1.0), np.array([0]))]
     assert told(waiting.add(weighted, np.array([0]))) == [(0, [1.0])]
     assert [rows.weight.tolist() for _, rows in waiting.all()] == [[0.5]]
+
+
+@pytest.mark.parametrize(("classes", "bytes_each"), [(2, 1), (256, 1), (257, 2)])
+def test_labels_whose_scores_wait_are_few_bytes(classes, bytes_each):
+    preds, target = np.array([0, MISSING, 300]), np.array([1, 0, classes - 1])
+    found = Labels(preds, target, None, None, np.zeros((3, classes))).narrow(classes)
+    assert (found.preds == MISSING).tolist() == [False, True, False]
+    assert found.target.tolist() == target.tolist()
+    assert (found.preds.itemsize, found.target.itemsize) == (1, bytes_each)
 
 
 ROWS = 700
@@ -94,7 +109,7 @@ def test_how_rows_are_gathered_moves_no_bit(kind, weighted, budget, monkeypatch)
     asked = Choices(**choices, confidence=Confidence(resamples=20) if budget is None else None)
 
     def report(least=1 << 40, waiting=0, size=ROWS, workers=1, **options):
-        monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", waiting)
+        monkeypatch.setattr("evalcli.slicerows.WAITING_BYTES", waiting)
         monkeypatch.setattr("evalcli.slicepasses.LEAST_SHARED", least)
         monkeypatch.setattr("evalcli.classification.slices.LEAST_SHARED", least)
         source = MemorySource(preds, target, weight=weight, **options)

@@ -10,7 +10,7 @@ from evalcli.classification.codes import make_prepare
 from evalcli.classification.prepare import ROUNDING
 from evalcli.classification.states import ClassificationPass
 from evalcli.metrics.counts import ConfusionCounts
-from evalcli.slicepasses import places_to_wait
+from evalcli.slicerows import places_to_wait
 from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:

@@ -26,15 +26,8 @@ from evalcli.clustergroups import (
     groups_of,
 )
 from evalcli.metrics.arrays import is_host
-from evalcli.slicepasses import (
-    LEAST_BUDGET,
-    BySlice,
-    by_name,
-    inside,
-    runs,
-    share_of,
-    within,
-)
+from evalcli.slicepasses import LEAST_BUDGET, BySlice, by_name, share_of, within
+from evalcli.slicerows import inside, runs
 from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:

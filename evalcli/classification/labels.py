@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from evalcli.metrics.arrays import joined, picked
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ class Labels(NamedTuple):
     def pick(self, rows: Array | slice) -> Labels:
         """Some of the rows."""
         return Labels(*(None if part is None else picked(part, rows) for part in self))
+
+    def narrow(self, classes: int) -> Labels:
+        """What scores are counted with, in few bytes: of a prediction whether there is one, of ``classes`` a number."""
+        told = np.negative((self.preds == MISSING).view(np.int8))
+        target = self.target.astype(np.min_scalar_type(classes - 1))
+        return Labels(told, target, self.weight, self.repeats, self.scores)
 
     @property
     def arrays(self) -> tuple[Array | None, ...]:

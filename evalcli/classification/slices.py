@@ -14,7 +14,8 @@ import numpy as np
 from evalcli.metrics.arrays import asnumpy, count_cells, namespace
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range
-from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
+from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, share_of, within
+from evalcli.slicerows import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

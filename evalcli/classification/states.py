@@ -11,7 +11,7 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.arrays import is_host, to_device
-from evalcli.slicepasses import Waiting, by_name, merge_sliced
+from evalcli.slicepasses import by_name, merge_sliced
 from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evalcli.ondevice.pairs import PairsThere
     from evalcli.ondevice.waiting import LabelsThere
     from evalcli.scanning.tables import Rows, ScanTables
+    from evalcli.slicerows import Waiting
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -156,9 +157,10 @@ class ClassificationPass:
     def _score_slices(self, labels: Labels) -> None:
         """Let scores wait for others of their slice."""
         assert labels.groups is not None
-        bare = labels._replace(places=None, cluster=None, groups=None)
+        assert self.scores is not None
+        narrow = labels.narrow(self.scores.scoring.classes)
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
-            slices.score(waiting.add(bare, labels.groups[:, number]), None if number else self.scores)
+            slices.score(waiting.add(narrow, labels.groups[:, number]), None if number else self.scores)
 
     def settle(self) -> None:
         """Count the scores that wait, slice by slice, and see what a device has seen."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evalcli.comparing.apart import Apart, Evidences
-from evalcli.slicepasses import Waiting, share_of
-from evalcli.slicepasses import apart as parted
+from evalcli.slicepasses import share_of
+from evalcli.slicerows import Waiting
+from evalcli.slicerows import apart as parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -18,19 +18,11 @@ from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
 from evalcli.scanning.tables import scan_under, searched_codes, until_decided
-from evalcli.slicepasses import (
-    LEAST_BUDGET,
-    SlicePasses,
-    Waiting,
-    merge_sliced,
-    places_to_wait,
-    saved_slices,
-    share_of,
-    within,
-)
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, merge_sliced, saved_slices, share_of, within
+from evalcli.slicerows import Waiting, places_to_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
@@ -96,11 +88,12 @@ class MultilabelPass:
         holds = self._still_holds()
         return (cells if holds and not self._is_lost() else cells._replace(scored=None)), holds
 
-    def _count(self, number: int, runs: Sequence[tuple[int, Cells]]) -> None:
+    def _count(self, number: int, runs: Iterable[tuple[int, Cells]]) -> None:
         """Count rows by slice of a slicer, and, with those of the first, all of them."""
-        self.slices[number].update(runs, None if number else self)
         if self.clusters_in:
+            runs = [*runs]
             self.clusters_in[number].update(runs)
+        self.slices[number].update(runs, None if number else self)
 
     def settle(self) -> None:
         """Count the rows that wait."""

@@ -15,7 +15,7 @@ import numpy as np
 from evalcli.metrics.arrays import tensor_of
 from evalcli.own import groups as owngroups
 from evalcli.own.values import RAISED, failure_of, plain_values
-from evalcli.slicepasses import inside
+from evalcli.slicerows import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,10 +26,11 @@ from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
 from evalcli.scanning.counts import Sums
 from evalcli.scanning.tables import ScanTables, scan_under, searched_codes, tables_of, until_decided
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, merge_sliced, places_to_wait, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, merge_sliced, saved_slices, share_of
+from evalcli.slicerows import Waiting, places_to_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
@@ -147,11 +148,12 @@ class RegressionPass:
         scanned = self.plan.source.scanned
         return scanning.USUAL if scanned is None else scanned.asked.metric or scanning.USUAL
 
-    def _count(self, number: int, runs: Sequence[tuple[int, ValueRows]]) -> None:
+    def _count(self, number: int, runs: Iterable[tuple[int, ValueRows]]) -> None:
         """Count rows by slice of a slicer, and, with those of the first, all of them."""
-        self.slices[number].update(runs, None if number else self)
         if self.clusters_in:
+            runs = [*runs]
             self.clusters_in[number].update(runs)
+        self.slices[number].update(runs, None if number else self)
 
     def settle(self) -> None:
         """Count the rows that wait."""
