@@ -19,7 +19,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keys import heads_of, least_shift, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -118,16 +118,28 @@ class PairTable:
         rows = _joined(self._waiting)
         held = [cells for cells in (self._cells, *self._merging) if len(cells.ends[0])]
         self._waiting, self._rows_waiting, self._merging = [], 0, []
-        addresses = _address(rows.x, rows.y, offset)
-        every = np.concatenate([addresses, *(_address(*cells.corner, offset) for cells in held)])
-        every.sort()
-        shift = least_shift([every], max(self._level - 2 * offset, 0), self.capacity)
-        del every  # here and below: what is no longer needed makes room, rows take the most of it
-        parts = [_cells_of(rows, addresses, shift, weighted=self.weighted), *held]
-        del rows, addresses
-        places = np.concatenate([_address(*part.corner, offset) for part in parts])
-        self._cells = _united(parts, places >> np.uint64(shift)) if len(parts) > 1 else parts[0]
+        corners = [_address(*cells.corner, offset) for cells in held]
+        ordered = _in_order(_address(rows.x, rows.y, offset))
+        least = max(self._level - 2 * offset, 0)
+        shift = self._shift_of(ordered, corners, least)
+        if shift == ordered.dropped > least:  # fewer bits may do
+            ordered = _fully(rows, ordered.order, offset)
+            shift = self._shift_of(ordered, corners, least)
+        places = ordered.places >> np.uint64(shift - ordered.dropped)
+        heads = heads_of(places)
+        parts = [_cells_of(rows, ordered.order, heads, weighted=self.weighted), *held]
+        del rows, ordered  # what is no longer needed makes room, rows take the most of it
+        corners = [places[heads], *(corner >> np.uint64(shift) for corner in corners)]
+        self._cells = _united(parts, np.concatenate(corners)) if held else parts[0]
         self._level = 2 * offset + shift
+
+    def _shift_of(self, ordered: _Ordered, corners: Sequence[HostArray], least: int) -> int:
+        """How many low bits of all addresses must be dropped, ``least`` and those of the ordered ones anyhow."""
+        dropped = np.uint64(ordered.dropped)
+        every = np.concatenate([ordered.places, *(corner >> dropped for corner in corners)])
+        if corners:
+            every.sort(kind="stable")  # sorted runs
+        return least_shift([every], max(least - ordered.dropped, 0), self.capacity) + ordered.dropped
 
     def every_pair(self) -> PairRows:
         """All rows, while the table is exact."""
@@ -221,12 +233,10 @@ def _spread(keys: HostArray, offset: int) -> HostArray:
     return bits
 
 
-def _cells_of(rows: PairRows, addresses: HostArray, shift: int, *, weighted: bool) -> PairCells:
-    """Rows as cells of the addresses without their ``shift`` low bits."""
-    if not len(rows.x):
+def _cells_of(rows: PairRows, order: HostArray, heads: HostArray, *, weighted: bool) -> PairCells:
+    """Rows in an ``order`` as cells, of which one begins at each of the ``heads``."""
+    if not len(order):
         return _no_cells(weighted)
-    order, places = _in_order(addresses, shift)
-    heads = heads_of(places)
     amounts: HostArray | ExactSum
     repeats = None if rows.repeats is None else rows.repeats[order]
     if weighted:
@@ -244,17 +254,33 @@ def _cells_of(rows: PairRows, addresses: HostArray, shift: int, *, weighted: boo
     return PairCells(tuple(ends), amounts)
 
 
-def _in_order(addresses: HostArray, shift: int) -> tuple[HostArray, HostArray]:
-    """The rows by rising cell, and the cells (n,) in this order; a word that holds both is sorted many times faster."""
-    cells = addresses >> np.uint64(shift)
-    bits = (len(cells) - 1).bit_length()
-    if int(cells.max()).bit_length() + bits > 64:
-        order = np.argsort(cells)
-        return order, cells[order]
-    cells <<= np.uint64(bits)
-    cells |= np.arange(len(cells), dtype=np.uint64)
-    cells.sort()
-    return (cells & np.uint64((1 << bits) - 1)).view(np.int64), cells >> np.uint64(bits)
+class _Ordered(NamedTuple):
+    """Rows (n,) by rising address, and these addresses in that order, both but for the ``dropped`` low bits."""
+
+    order: HostArray
+    places: HostArray
+    dropped: int
+
+
+def _in_order(addresses: HostArray) -> _Ordered:
+    """Rows by as many bits of their address as leave room for their numbers: one word is sorted many times faster."""
+    bits = max(len(addresses) - 1, 0).bit_length()
+    mask = np.uint64((1 << bits) - 1)
+    addresses &= ~mask
+    addresses |= np.arange(len(addresses), dtype=np.uint64)
+    addresses.sort()
+    order = (addresses & mask).view(np.int64)
+    addresses >>= np.uint64(bits)
+    return _Ordered(order, addresses, bits)
+
+
+def _fully(rows: PairRows, order: HostArray, offset: int) -> _Ordered:
+    """Rows by all bits of their addresses, which may well be the ``order`` they are in."""
+    places = _address(rows.x[order], rows.y[order], offset)
+    if not (places[1:] >= places[:-1]).all():
+        again = np.argsort(places)
+        order, places = order[again], places[again]
+    return _Ordered(order, places, 0)
 
 
 def _united(parts: list[PairCells], places: HostArray) -> PairCells:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.metrics.pairs import PairGroups, RankPairs
 from evalcli.metrics.rankcorrelation import kendall, spearman
 
@@ -238,3 +239,15 @@ def test_the_interval_holds_every_order_that_agrees_with_the_bins_and_is_not_muc
         assert got.low - 1e-12 <= np.nanmin(values)
         assert np.nanmax(values) <= got.high + 1e-12
         assert got.high - got.low <= 3 * (np.nanmax(values) - np.nanmin(values)) + 0.1
+
+
+def test_neighbours_stay_apart_where_few_pairs_occur():
+    """Keys that differ in their last bits alone, falling: cells are in the order of all bits, none is dropped."""
+    table, many = PairTable(40 * 40), np.arange(20, dtype=np.uint64)[::-1] + np.uint64(1 << 40)
+    for times in (6, 1, 2):
+        table.add(PairRows(np.tile(many, times), np.tile(many[::-1], times), np.ones(20 * times, np.int64)))
+        if not table.exact:
+            cells, dropped = table.cells()
+            assert (dropped, len(cells.ends[0])) == (0, 20)
+            assert all((end[1:] != end[:-1]).all() for end in cells.ends)
+    assert cells.amounts.tolist() == [9] * 20
