@@ -1,8 +1,9 @@
 """Margins: how much worse a model may be, or how far apart two may lie, judged by the interval of their difference.
 
 ``noninferior(accuracy)<0.005`` passes where the interval of the difference lies above −0.005, and fails where all of it
-lies below: then the model was shown to be worse. What lies across the margin is inconclusive. So are margins of
-equivalence, on both sides. With an interval of 95 % each side is tested at 2.5 %, as regulators ask for.
+lies below: then the model was shown to be worse. What lies across the margin is inconclusive, and it is told how many
+rows would decide if the value were the truth. So are margins of equivalence, on both sides. With an interval of 95 %
+each side is tested at 2.5 %, as regulators ask for.
 ``drop(accuracy)<=0.005`` judges the values alone.
 
 ``accuracy@region=EU`` is that of a slice, and ``accuracy@region=*`` of all slices by a column: it passes where each of
@@ -31,7 +32,8 @@ from evalcli.report import Verdict
 from evalcli.shell import word
 from evalcli.sources.spelling import ways_to_write
 from evalcli.uncertainty.comparison import equivalent, not_worse
-from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.decisions import Decision, rows_to_decide, rows_to_lie_within, told
+from evalcli.uncertainty.intervals import Confidence, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -185,7 +187,7 @@ def _judged(margin: Margin, comparison: Comparison, least: int, model: int = 1) 
     if isinstance(places, str):
         return _none(margin, "missing", places)
     places = [place._replace(row=_of_two(place.row, model)) for place in places]
-    verdicts = [_at(margin, place, NAMES[model]) for place in places]
+    verdicts = [_at(margin, place, NAMES[model], comparison) for place in places]
     return gravest(verdicts, [_harm(margin, place) for place in places], [place.where for place in places])
 
 
@@ -222,7 +224,7 @@ def _none(margin: Margin, status: str, reason: str) -> Verdict:
     return Verdict(margin.text(), margin.metric, None, margin.bound, status, reason)
 
 
-def _at(margin: Margin, place: Place, model: str) -> Verdict:
+def _at(margin: Margin, place: Place, model: str, comparison: Comparison) -> Verdict:
     """The verdict on one metric, of the model of this name."""
     row = place.row
     found, (base, now) = row.differences[1], row.values
@@ -237,11 +239,9 @@ def _at(margin: Margin, place: Place, model: str) -> Verdict:
         return replace(_none(margin, "missing", "no interval is known for it"), n=place.n)
     bound = margin.bound * abs(base) if margin.relative else margin.bound
     status = _status(margin, row, found, bound)
-    reason = {
-        "pass": "",
-        "fail": "all of the interval lies beyond the margin",
-        "inconclusive": "the interval reaches across the margin: more rows would tell",
-    }[status]
+    reason = "all of the interval lies beyond the margin" if status == "fail" else ""
+    if status == "inconclusive":
+        reason = _told(margin, place, found, bound, comparison)
     verdict = Verdict(margin.text(), margin.metric, found.value, bound, status, reason, found.low, found.high)
     return replace(verdict, n=place.n, baseline=base, current=now, method=found.method)
 
@@ -295,6 +295,22 @@ def _harm(margin: Margin, place: Place) -> float:
     if margin.kind == "equivalent":
         return max(-found.low, found.high) / share
     return (-found.low if higher else found.high) / share
+
+
+def _told(margin: Margin, place: Place, found: Difference, bound: float, comparison: Comparison) -> str:
+    """Why these rows cannot tell, and how many would."""
+    value, interval = found.value, Interval(found.low, found.high, found.method)
+    sure = Confidence(comparison.confidence)
+    if margin.kind == "equivalent":
+        beyond, rows = abs(value) > bound, rows_to_lie_within(value, interval, bound, place.n, sure)
+    else:
+        higher = place.row.direction in {"higher", "neither"}
+        worst = -bound if higher else bound
+        beyond = value < worst if higher else value > worst
+        rows = rows_to_decide(value, interval, worst, place.n, sure)
+    why = "the value lies beyond the margin, its interval" if beyond else "the interval reaches"
+    both = ", counted in both samples" if rows is not None and comparison.kind == "independent" else ""
+    return f"{why} {'on both sides' if beyond else 'across the margin'}: {told(Decision('inconclusive', rows))}{both}"
 
 
 def _status(margin: Margin, row: MetricRow, found: Difference, bound: float) -> str:

@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.uncertainty.intervals import trials_of
-from evalcli.uncertainty.quantiles import normal_quantile
+from evalcli.uncertainty.quantiles import normal_quantile, normal_tail
 
 if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence, Interval
@@ -90,13 +90,46 @@ def rows_to_decide(value: float, interval: Interval, bound: float, rows: float, 
     held = trials_of(value, end, critical) if interval.method.startswith("wilson") and 0.0 < bound < 1.0 else None
     if held is not None:
         spread = critical * sqrt(bound * (1.0 - bound)) + beyond * sqrt(value * (1.0 - value))
-        needed = rows * (spread / distance) ** 2 / held
-    else:
-        sides = value - interval.low, interval.high - value
-        reach = max(sides) if interval.low == 0.0 or interval.high == 1.0 else sum(sides) / 2
-        needed = rows * ((critical + beyond) / critical * reach / distance) ** 2
-    needed = max(needed, rows)
-    if needed > MOST_ROWS:
+        return _rounded(rows * (spread / distance) ** 2 / held, rows)
+    return _rounded(rows * ((critical + beyond) / critical * _reach(value, interval) / distance) ** 2, rows)
+
+
+def rows_to_lie_within(
+    value: float, interval: Interval, margin: float, rows: float, confidence: Confidence
+) -> int | None:
+    """How many rows would put the whole interval between ``−margin`` and ``margin``, as often as ``rows_to_decide``.
+
+    Both ends have to lie there: ``P(|d + Z·s| + z·s < m) = Φ((m − d)/s − z) + Φ((m + d)/s − z) − 1`` is the power at
+    the standard error ``s``. Of a value beyond the margin it is the number that shows so.
+
+    Source: Chow, Shao, Wang and Lokhnygina 2018, Sample Size Calculations in Clinical Research, ch. 3.
+
+    >>> from evalcli.uncertainty.intervals import Confidence, Interval
+    >>> rows_to_lie_within(0.0, Interval(-0.02, 0.02, "score"), 0.01, 1000, Confidence())
+    11000
+    """
+    distance = margin - abs(value)
+    if distance <= 0.0:
+        return rows_to_decide(value, interval, margin if value > 0.0 else -margin, rows, confidence)
+    critical, far = confidence.critical, (margin + abs(value)) / distance
+    low, high = (critical + normal_quantile(power) for power in (POWER, (1.0 + POWER) / 2))
+    while high - low > 1e-6:  # how many standard errors the nearer margin is away
+        middle = (low + high) / 2
+        missed = normal_tail(middle - critical) + normal_tail(middle * far - critical)
+        low, high = (low, middle) if missed <= 1.0 - POWER else (middle, high)
+    return _rounded(rows * (high / critical * _reach(value, interval) / distance) ** 2, rows)
+
+
+def _reach(value: float, interval: Interval) -> float:
+    """How far an interval reaches to either side."""
+    sides = value - interval.low, interval.high - value
+    return max(sides) if interval.low == 0.0 or interval.high == 1.0 else sum(sides) / 2
+
+
+def _rounded(needed: float, rows: float) -> int | None:
+    """Two digits of as many rows, which are at least those there are; of what is infinite no number would do."""
+    if not max(needed, rows) <= MOST_ROWS:
         return None
+    needed = max(needed, rows)
     unit: int = 10 ** max(len(str(ceil(needed))) - 2, 0)
     return ceil(needed / unit) * unit

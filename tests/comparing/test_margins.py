@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from evalcli.comparing.data import Comparison, Difference, MetricRow, Model
-from evalcli.comparing.margins import judge, parse_margins
+from evalcli.comparing.margins import judge, parse_margin, parse_margins
 from evalcli.errors import ExitCode, UsageError
 from evalcli.gates import exit_code
 
@@ -50,6 +50,33 @@ def test_verdicts_follow_the_interval(low: float, high: float, noninferior: str,
     assert [verdict.status for verdict in verdicts] == [noninferior, equivalent]
     assert verdicts[0].low == low
     assert verdicts[0].bound == 0.01
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "told"),
+    [
+        (-0.011, 0.001, "noninferior(accuracy)<1pp", "across the margin: about 300 rows would tell"),
+        (
+            -0.015,
+            0.001,
+            "noninferior(accuracy)<0.65pp",
+            "the value lies beyond the margin, its interval on both",
+        ),
+        (-0.02, 0.0, "noninferior(accuracy)<1pp", "no number of rows would tell"),
+        (-0.02, 0.02, "equivalent(accuracy)<1pp", "across the margin: about 1,100 rows would tell"),
+        (-0.015, 0.001, "equivalent(accuracy)<1pp", "across the margin: about 1,500 rows would tell"),
+        (0.005, 0.03, "equivalent(accuracy)<1pp", "its interval on both sides: about 570 rows would tell"),
+        (-0.02, 0.0, "equivalent(accuracy)<1pp", "no number of rows would tell"),
+        (-0.01, 0.01, "noninferior(accuracy)<2%", "no number of rows would tell"),
+    ],
+)
+def test_it_is_told_how_many_rows_would_decide(low: float, high: float, margin: str, told: str) -> None:
+    one = comparison(low, high, base=0.0 if "%" in margin else 0.8)
+    (verdict,) = judge(one, [parse_margin(margin)])
+    assert verdict.status == "inconclusive"
+    assert told in verdict.reason
+    (verdict,) = judge(replace(one, kind="independent"), [parse_margin(margin)])
+    assert verdict.reason.endswith("counted in both samples") == ("about" in verdict.reason)
 
 
 def test_of_a_loss_more_is_worse() -> None:

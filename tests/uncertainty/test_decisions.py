@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evalcli.uncertainty.decisions import rows_to_decide
+from evalcli.uncertainty.decisions import rows_to_decide, rows_to_lie_within
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson, wilson_ends
 
 SURE = Confidence()
@@ -38,3 +38,20 @@ def test_an_end_at_a_border_does_not_make_a_sample_large_enough() -> None:
     assert near is not None
     assert same is not None
     assert near >= same
+
+
+@pytest.mark.parametrize(("value", "margin"), [(0.0, 0.01), (0.002, 0.01), (-0.009, 0.01), (0.012, 0.01)])
+def test_both_ends_lie_within_a_margin_in_four_of_five_samples_of_that_size(value: float, margin: float) -> None:
+    spread = 0.5
+    reach = SURE.critical * spread / 10.0
+    needed = rows_to_lie_within(value, Interval(value - reach, value + reach, "score"), margin, 100, SURE)
+    assert needed is not None
+    error = spread / needed**0.5
+    drawn, half = np.random.default_rng(0).normal(value, error, 20_000), SURE.critical * error
+    within, beyond = (drawn - half > -margin) & (drawn + half < margin), drawn - half >= margin
+    assert 0.79 < (within if abs(value) < margin else beyond).mean() < 0.83
+
+
+def test_of_what_is_infinite_no_number_of_rows_would_tell() -> None:
+    endless = Interval(0.1, np.inf, "bootstrap")
+    assert rows_to_decide(np.inf, endless, 0.2, 100, SURE) is None
