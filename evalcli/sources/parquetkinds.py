@@ -56,7 +56,8 @@ def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
     """
     (first, at), *others = files.items()
     known = _schema(query, at)
-    names, odd, by_name = _top_level(known), dict[str, str](), False
+    names, odd = _top_level(known), dict[str, str]()
+    orders = [names]
     for path, engine_path in others:
         schema = _schema(query, engine_path)
         if schema == known:
@@ -64,10 +65,11 @@ def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
         mine = _top_level(schema)
         if mine != names and ({*mine} != {*names} or len({name.lower() for name in mine}) < max(len(mine), len(names))):
             raise InputError(f"its columns differ from those of {first}", fix=UNLIKE_FIX, path=path)
-        by_name |= mine != names
+        orders.append(mine)
         odd[path] = engine_path
     if not odd:
         return Kinds(names, {}, {})
+    by_name = any(order != names for order in orders)
     stored = {path: _described(query, files[path]) for path in (first, *odd)}
     every = query(f"DESCRIBE SELECT * FROM read_parquet({listed([*files.values()])}, {PLAIN}, union_by_name=true)")
     mixed, types = dict[str, str](), dict[str, str]()
@@ -83,6 +85,10 @@ def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
             (one, here), (other, there) = [*found.items()][:2]
             mixed[name] = f"{other} in {there}, {one} in {here}"
         types[internal] = together if name not in mixed and len({*kinds.values()}) > 1 else ""
+    if by_name:  # one order, whichever file is the first
+        places = dict(zip(names, types.items(), strict=True))
+        names = min(orders)
+        types = dict(places[name] for name in names)
     return Kinds(names, mixed, types if by_name or any(types.values()) else {})
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.tables import TableOptions
 
-UNLIKE_FIX = "write the same columns in one order in all files, or a part of each (-o part.evalcli) for evalcli merge"
+UNLIKE_FIX = "write the same columns in all files, or a part of each (-o part.evalcli) for evalcli merge"
 
 
 @dataclass(frozen=True, slots=True)
