@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evalcli.sources.framekinds import cast
 from evalcli.sources.sniff import STREAMED
 
 if TYPE_CHECKING:
@@ -18,17 +19,32 @@ _BEFORE_ARROW = b"FEA1"
 
 @dataclass(frozen=True, slots=True)
 class ArrowFile:
-    """A file whose batches were all looked at; they are read anew whenever they are asked for."""
+    """A file whose batches were all looked at; they are read anew whenever they are asked for.
+
+    ``places`` are those of its columns in the file, where these are to be of a ``schema`` that is not the file's.
+    """
 
     path: str
     schema: Any
     num_rows: int
+    places: tuple[int, ...] | None = None
 
-    def batches(self) -> Iterator[Any]:
-        """Its record batches in order."""
+    def arranged(self, schema: Any, places: Sequence[int]) -> ArrowFile:
+        """The same rows with columns of this schema."""
+        return replace(self, schema=schema, places=tuple(places))
+
+    def batches(self) -> Iterator[Sequence[Any]]:
+        """The columns of its record batches, in order."""
         with _opened(self.path) as (_, batches):
             for batch in batches:
-                yield from (batch.slice(at, AT_ONCE) for at in range(0, batch.num_rows, AT_ONCE))
+                for at in range(0, batch.num_rows, AT_ONCE):
+                    yield self._columns(batch.slice(at, AT_ONCE))
+
+    def _columns(self, batch: Any) -> Sequence[Any]:
+        if self.places is None:
+            columns: Sequence[Any] = batch.columns
+            return columns
+        return [cast(batch.column(place), kind) for place, kind in zip(self.places, self.schema.types, strict=True)]
 
 
 def open_arrow(path: str) -> ArrowFile:
@@ -82,5 +98,5 @@ class ArrowRows:
         import pyarrow as pa
 
         for file in self._files:
-            for batch in file.batches():
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+            for columns in file.batches():
+                yield pa.RecordBatch.from_arrays(columns, schema=self._schema)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.jsonlines import UNREADABLE
 from evalcli.sources.named_scores import FIX, ODD
@@ -15,7 +14,7 @@ from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sqlkinds import sql_kind
 from evalcli.sources.table_portions import NUMBER
-from evalcli.sources.tableformat import UNLIKE_FIX, Format, Piece, listed
+from evalcli.sources.tableformat import Format, Piece, listed
 from evalcli.sources.tabletext import Csv, Jsonl
 
 if TYPE_CHECKING:
@@ -137,13 +136,11 @@ class Frame(Nested):
 
     def open(self) -> None:
         """Read and register the frames."""
+        from evalcli.sources.framekinds import alike
         from evalcli.sources.frames import joined, read_frame
 
         tables = [read_frame(piece.path, self.kind) for piece in self.pieces]
-        for piece, table in zip(self.pieces, tables, strict=True):
-            if table.schema != tables[0].schema:
-                what = _unlike(table.schema, tables[0].schema, self.pieces[0].path)
-                raise InputError(what, fix=UNLIKE_FIX, path=piece.path)
+        tables = alike(tables, [piece.path for piece in self.pieces])
         self.lengths = {piece.path: table.num_rows for piece, table in zip(self.pieces, tables, strict=True)}
         names = tables[0].schema.names
         whole = joined(tables, [f"c{i}" for i in range(len(names))])
@@ -170,15 +167,6 @@ class Frame(Nested):
     def rows(self, piece: Piece) -> int:
         """As they were read."""
         return int(self.lengths[piece.path])
-
-
-def _unlike(schema: Any, first: Any, path: str) -> str:
-    """How the columns of a file differ from those of the first one, at ``path``."""
-    differing = (name for name in schema.names if schema.names == first.names)
-    for name in differing:
-        if schema.names.count(name) == 1 and schema.field(name).type != first.field(name).type:
-            return f"column {name!r} is {schema.field(name).type}, in {path} it is {first.field(name).type}"
-    return f"its columns differ from those of {path}"
 
 
 def _unreadable(stored: str) -> tuple[str, str]:
