@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from evalcli.renderers import versus
-from evalcli.renderers.contents import MAX_LISTED
+from evalcli.renderers import timeorder, versus
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import INDENT, NAME, Screen, prose, table, title
 from evalcli.renderers.wording import amount
@@ -72,7 +71,10 @@ def page_heads(comparison: Comparison) -> list[str]:
 def page_cells(comparison: Comparison) -> Iterator[tuple[str, list[tuple[SliceRow, MetricRow, list[str]]]]]:
     """For each column, every metric of every slice."""
     for by, rows in by_column(comparison).items():
-        yield by, [(row, metric, slice_cells(metric)) for row in rows for metric in row.metrics.values()]
+        yield (
+            by,
+            [(row, metric, slice_cells(metric)) for row in timeorder.in_order(rows) for metric in row.metrics.values()],
+        )
 
 
 def slice_lines(comparison: Comparison, screen: Screen) -> list[Text]:
@@ -85,7 +87,8 @@ def slice_lines(comparison: Comparison, screen: Screen) -> list[Text]:
 
 
 def _of_column(by: str, rows: list[SliceRow], comparison: Comparison, screen: Screen) -> list[Text]:
-    names, shown = [row.name for row in comparison.metrics][: 1 + _MOST_BESIDE], rows[:MAX_LISTED]
+    names = [row.name for row in comparison.metrics][: 1 + _MOST_BESIDE]
+    shown, order = timeorder.shown(rows, "the worst for B")
     for room in _ROOMS:
         for many in range(len(names), 0, -1):
             lines = _table(shown, names[:many], comparison, screen, room)
@@ -95,7 +98,7 @@ def _of_column(by: str, rows: list[SliceRow], comparison: Comparison, screen: Sc
             break
     left = len(rows) - len(shown)
     below = [LEGEND, *([versus.LABEL_LEGEND] if many > 1 else []), *([f"{left:,} more in the JSON"] if left else [])]
-    count = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, the worst for B first"
+    count = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, {order}"
     heading = title(f"{versus.metric_title(names[0])} by {visible(by, NAME)}", screen, count)
     rule = screen.rule(max(line.cell_len for line in lines))
     return [*heading, lines[0], rule, *lines[1:], *prose("; ".join(below), screen, hang=0, style="dim")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import contents, wording
+from evalcli.renderers import contents, timeorder, wording
 from evalcli.renderers.escape import visible
 from evalcli.report import Value
 
@@ -234,10 +234,10 @@ def _origin(report: Report) -> str:
 
 
 def _slices(report: Report) -> Iterator[str]:
-    """A table for each column that rows are sliced by, the worst first, and how sure the first metric is."""
+    """A table for each column that rows are sliced by, of what order, and how sure the first metric is."""
     columns = contents.slice_columns(report)
     for by, rows in contents.slicers(report).items():
-        shown = rows[: contents.MAX_LISTED]
+        shown, order = timeorder.shown(rows)
         sure = [wording.interval(columns[0], row.metrics[columns[0]]) for row in shown] if columns else []
         lines = []
         for i, row in enumerate(shown):
@@ -246,5 +246,5 @@ def _slices(report: Report) -> Iterator[str]:
             lines.append([text(row.value, NAME), *map(figure, cells), f"{row.n:,}"])
         titles = [wording.title(name) for name in columns]
         titles[1:1] = ["interval"] if any(sure) else []
-        more = f", the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else ", the worst first"
-        yield table(f"By {text(by, NAME)}{more}", (text(by, NAME), *map(text, titles), "n"), lines)
+        more = f"the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else order
+        yield table(f"By {text(by, NAME)}, {more}", (text(by, NAME), *map(text, titles), "n"), lines)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from evalcli.comparing.data import goodness
-from evalcli.renderers import versus
-from evalcli.renderers.contents import MAX_LISTED
+from evalcli.renderers import timeorder, versus
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import INDENT, NAME, Screen, prose, table, title
 from evalcli.renderers.wording import amount
@@ -87,7 +86,7 @@ def page_heads(comparison: Comparison) -> list[str]:
 def page_cells(comparison: Comparison) -> Iterator[tuple[str, list[Cell]]]:
     """For each column, every metric of every slice: a line for each model, the best there first."""
     for by, rows in by_column(comparison).items():
-        yield by, [(row, *cell) for row in rows for cell in _of_slice(comparison, row)]
+        yield by, [(row, *cell) for row in timeorder.in_order(rows) for cell in _of_slice(comparison, row)]
 
 
 def _of_slice(comparison: Comparison, row: SliceRow) -> Iterator[tuple[MetricRow, list[str]]]:
@@ -126,7 +125,7 @@ def league_slice_lines(comparison: Comparison, screen: Screen) -> list[Text]:
 
 def _of_column(by: str, rows: list[SliceRow], comparison: Comparison, screen: Screen) -> list[Text]:
     first, models = comparison.metrics[0], versus.league(comparison)
-    shown = rows[:MAX_LISTED]
+    shown, _ = timeorder.shown(rows)
     most = _BEHIND if any(is_another(comparison, row) for row in shown) else 0
     for each in _rooms(len(models)):
         room = each._replace(behind=min(each.behind, most))

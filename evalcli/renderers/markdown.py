@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import contents, weak_words, wording
+from evalcli.renderers import contents, timeorder, weak_words, wording
 from evalcli.renderers.bands import cells
 from evalcli.renderers.escape import markdown, markdown_name
 from evalcli.renderers.markdown_parts import finding_list, table, titled
@@ -183,7 +183,8 @@ def _calibration(report: Report) -> list[str]:
 def _slices(report: Report) -> list[list[str]]:
     names = contents.slice_columns(report)
     parts = []
-    for by, rows in contents.slicers(report).items():
+    for by, worst_first in contents.slicers(report).items():
+        rows = timeorder.in_order(worst_first)
         count = wording.amount(row.n for row in rows)
         sure = [wording.interval(names[0], row.metrics[names[0]]) for row in rows] if names else []
         cells = []

@@ -1,4 +1,4 @@
-"""The slices on screen: the worst first, how sure that is, and the distance between the best and the worst."""
+"""The slices on screen: in their order, how sure that is, and the distance between the best and the worst."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers import contents, wording
+from evalcli.renderers import contents, timeorder, wording
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import INDENT, NAME, Screen, padded, prose, table, title
 
@@ -26,7 +26,7 @@ def slice_lines(report: Report, screen: Screen) -> list[Text]:
 
 
 def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen, least: int) -> list[Text]:
-    shown = rows[: contents.MAX_LISTED]
+    shown, order = timeorder.shown(rows)
     count = wording.amount(row.n for row in rows)
     heads = [_heading(name) for name in names]
     sure = [wording.interval(names[0], row.metrics[names[0]]) for row in shown] if names else []
@@ -48,7 +48,7 @@ def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen, lea
     drawn = [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
     more = f"; {len(rows) - len(shown):,} more in the JSON" if len(rows) > len(shown) else ""
     facts = wording.gap(rows, names[0], least) + more if names else ""
-    told = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, the worst first"
+    told = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, {order}"
     heading = title(f"By {visible(by, NAME)}", screen, told)
     return [*heading, *drawn, *(prose(facts.removeprefix("; "), screen, hang=2, style="dim") if facts else [])]
 

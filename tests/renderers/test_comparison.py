@@ -211,6 +211,19 @@ OVERLAP = Overlap(
 )
 
 
+def test_slices_of_time_are_in_its_order() -> None:
+    months = ["2023-11", "2023-12", "2024-01"]
+    of_two = [slice_row("at", month, 9, found) for month, found in zip(months, (BETTER, NOTHING, BETTER), strict=True)]
+    of_more = [
+        league_slice("at", month, 9, best, (0.8, 0.85, 0.9), (FAR, NOTHING, None))
+        for month, best in zip(months, (0, 2, 1), strict=True)
+    ]
+    for one in (replace(SLICED, slices=tuple(of_two)), replace(LEAGUES, slices=tuple(of_more))):
+        for text in (plain(one), render_comparison(one, "markdown"), render_comparison_fragment(one)):
+            assert list(dict.fromkeys(re.findall("(?<!time, )202[34]-[01][0-9]", text))) == months
+    assert "3 slices, in order of time, 2023-12 the worst for B" in plain(replace(SLICED, slices=tuple(of_two)))
+
+
 @pytest.fixture(params=SHOWN)
 def shown(request):
     return request.param, SHOWN[request.param]
