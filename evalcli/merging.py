@@ -6,23 +6,25 @@ agree. Text labels are matched by name, because each part knows only those of it
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from evalcli.belonging import check_alike
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
 from evalcli.own.metrics import class_numbers
-from evalcli.parts import About, Part, in_order, names_told, order, plan_of
+from evalcli.parts import Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.scanning import joined_scans
 from evalcli.sources.slicing import joined_slicers
-from evalcli.task import FAMILIES, Choices
+from evalcli.task import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from evalcli.counting import Pass
+    from evalcli.parts import About
     from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer
     from evalcli.task import Task
 
@@ -96,7 +98,7 @@ class Sum:
             InputError: it does not belong to the others, or holds rows that are counted already.
 
         """
-        _check_alike(self._about, part.about, self._path, part.path)
+        check_alike(self._about, part.about, self._path, part.path)
         part = self._in_small_letters(part)
         self._check_numbers(part)
         columns = self._called(part)
@@ -281,64 +283,8 @@ def _decided_otherwise(was: Task, now: Task, path: str) -> InputError:
     return InputError(what, fix=f"write all parts again with {fix}", path=path)
 
 
-_ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
-    ("declares other labels than", "--labels", lambda about: about.choices.labels),
-    ("was written under other choices than", "options", lambda about: replace(about.choices, labels=None)),
-    ("computed other metrics than", "-m", lambda about: about.metrics),
-    ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
-    ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
-    ("is sliced by other columns than", "--by", lambda about: [slicer.name for slicer in about.slicers]),
-    ("has other clusters than", "--cluster", lambda about: about.clustered),
-    ("searches for other weak slices than", "--scan", lambda about: _searched(about)),  # noqa: PLW0108  stands below
-    ("counted other metrics of your own than", "--metric", lambda about: about.own),
-    ("differs in having weights from", "--weight", lambda about: about.weighted),
-    ("has another layout than", "options", lambda about: about.layout),
-    ("has other score columns than", "--pred", lambda about: about.preds.columns),
-    ("has rows of another shape than", "options", lambda about: (about.preds.shape[1:], about.target.shape[1:])),
-    ("differs in holding text or numbers from", "options", lambda about: _texts(about)),  # noqa: PLW0108  stands below
-    ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
-)
-"""What a part must have in common with the others: how it differs, the option that says it, where it stands."""
-_CHOSEN = 9
-"""So many of them are chosen, and hold even of a part without rows."""
-
-
 def _columns(scanned: Scanned | None) -> tuple[Slicer, ...]:
     return () if scanned is None else scanned.columns
-
-
-def _searched(about: About) -> object:
-    """What is asked of a search, and of which columns; of all but ids these are not known yet."""
-    scanned = about.scanned
-    if scanned is None or not scanned.asked.every:
-        return None if scanned is None else (scanned.asked, [column.name for column in scanned.columns])
-    return (scanned.asked, scanned.left_out, [size.name for size in scanned.sizes], scanned.hashed)
-
-
-def _stored(about: About) -> str:
-    """The type of the scores; labels are the same in any."""
-    return "" if about.layout.preds == "labels" else about.preds.dtype
-
-
-def _texts(about: About) -> tuple[bool, ...]:
-    return (about.preds.labels is None, about.target.labels is None, "float" in about.target.dtype)
-
-
-def _check_alike(first: About, second: About, beside: str, path: str) -> None:
-    for what, option, of in _ALIKE if first.rows and second.rows else _ALIKE[:_CHOSEN]:
-        here, there = of(first), of(second)
-        if here != there:
-            message = f"{what} {beside}{_difference(here, there)}"
-            raise InputError(message, fix=f"write all parts with the same {option}", path=path)
-
-
-def _difference(here: object, there: object) -> str:
-    """Both values where they are short, and of choices those that differ."""
-    if isinstance(here, Choices) and isinstance(there, Choices):
-        names = [one.name for one in fields(here) if getattr(here, one.name) != getattr(there, one.name)]
-        return f" (--{names[0].replace('_', '-')})" if names and names[0] != "chosen" else " (--threshold)"
-    simple = isinstance(here, str | int | None) and isinstance(there, str | int | None)
-    return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
 
 
 def joined_field(mine: Field, theirs: Field) -> Field:

@@ -139,7 +139,10 @@ def test_parts_that_were_counted_otherwise_say_what_to_do() -> None:
     doubles = parts_of(*DATA["probs"], [1_500, ROWS])[0]
     assert "stores its scores in another type than 0000.evalcli (float64 beside float32)" in refusal(first, doubles)
     texts, numbers = (parts_of(*DATA[name], [a, b])[0] for name, a, b in (("text", 0, 9), ("numbers", 9, ROWS)))
-    assert "differs in holding text or numbers from" in refusal(texts, numbers)
+    assert refusal(texts, numbers) == (
+        "0009.evalcli: its targets are whole numbers, those of 0000.evalcli texts; "
+        "write all parts with one kind stored in all of them [E3]"
+    )
 
 
 def test_a_decision_that_the_whole_input_takes_otherwise_is_refused() -> None:

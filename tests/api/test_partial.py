@@ -253,3 +253,26 @@ def test_what_an_editor_shows_is_what_evaluate_takes() -> None:
     taken = signature(evaluate).parameters
     assert [*shown] == [*taken]
     assert {name: one.default for name, one in shown.items()} == {name: one.default for name, one in taken.items()}
+
+
+def test_whole_numbers_here_and_floats_there_say_what_to_do() -> None:
+    whole, broken = ([1, 2, 3], [1, 2, 2]), ([1.5, 2.5, 3.5], [1.25, 2.5, 2.75])
+    parts = [counted(*one) for one in (whole, broken)]
+    for here, there in (parts, parts[::-1]):
+        with pytest.raises(InputError, match="with task='regression' if these are values, else with one kind stored"):
+            merged(here, there)
+    values = [counted(*one, task="regression") for one in (whole, broken)]
+    together = ([*whole[0], *broken[0]], [*whole[1], *broken[1]])
+    for found in (merged(*values), merged(*values[::-1])):
+        assert bytes(found) == bytes(counted(*together, task="regression"))
+
+
+def test_class_numbers_of_a_table_are_whole_numbers(run: Run, tmp_path: Path) -> None:
+    for name, text in (("a", "target,pred\n1,1\n2,2\n"), ("b", "target,pred\n1.5,1.25\n2.5,2.5\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
+        run("report", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}.evalcli", "--quiet")
+    done = run("merge", tmp_path / "a.evalcli", tmp_path / "b.evalcli")
+    assert (
+        f"its targets are floats, those of {tmp_path / 'a.evalcli'} whole numbers; write all parts with --task"
+        in done.stderr
+    )
