@@ -282,16 +282,18 @@ class Metric(Operators):
 
         Raises: ``ValueError`` for what ``state_dict`` of such a metric cannot have given.
         """
-        for key in state:
-            if key not in self._defaults and key.partition(".")[0] not in self._defaults:
+        parts: dict[str, dict[str, HostArray]] = {}
+        for key, array in state.items():
+            name, inside, inner = key.partition(".")
+            if name not in self._defaults:
                 raise ValueError(f"{type(self).__name__} has no state {key!r}")
+            if inside:
+                parts.setdefault(name, {})[inner] = array
         for name, default in self._defaults.items():
             loaded: Any
             if _merges(default):
                 loaded = default.fresh()
-                loaded.load_state_dict(
-                    {key[len(name) + 1 :]: state[key] for key in state if key.startswith(f"{name}.")}
-                )
+                loaded.load_state_dict(parts.get(name, {}))
             elif isinstance(default, list):
                 loaded = [np.array(state[name])] if name in state else []
             elif name not in state:

@@ -98,6 +98,23 @@ def test_state_dict_round_trip():
     assert states(again) == states(empty)
 
 
+def test_what_is_saved_is_looked_through_once_not_for_each_part():
+    class Looked(dict):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+        def items(self):
+            self.times += 1
+            return super().items()
+
+    saved = Looked(fed([0]).state_dict())
+    Extremes().load_state_dict(saved)
+    assert saved.times == 1
+
+
 def test_load_refuses_what_does_not_belong():
     state = fed([0]).state_dict()
     with pytest.raises(ValueError, match="no state 'other'"):
