@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from evalcli.errors import LimitError
-from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.exact import LIMB_BITS, ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
-from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, add_exactly, add_rows_exactly, added, counted
+from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, added, counted
 from evalcli.report import CalibrationBin
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ BINS = 15
 MOST_CLASSES = 4096
 """Beyond this many classes the bins of each class would outnumber the rows."""
 GRID = 2.0**60
+_LOW = 30
+"""Bits of such a multiple that are added apart from those above them: sums of either are whole numbers of float64."""
+_LIMB, _AT = 31, 22
+"""The limb of exact sums in which 1 / GRID is one bit, and which: 32 · 31 + 22 − 1074 = −60."""
 
 
 class BinTable(NamedTuple):
@@ -130,12 +134,13 @@ class ClasswiseBins(AllClassesState):
         """Take in a block."""
         classes, rows = block.probs.shape
         probs = np.ascontiguousarray(np.rint(block.probs * GRID))
-        probs /= GRID
-        own = bin_places(probs[block.target, np.arange(rows)], self.edges)
+        own = bin_places(probs.reshape(-1).take(block.target * rows + np.arange(rows)) / GRID, self.edges)
         self.right = counted(self.right, block, block.target * self.bins + own)
-        if block.weight is None and block.repeats is None:
+        is_plain = block.weight is None and block.repeats is None
+        if is_plain and rows and probs.min() >= 0.0 and probs.max() <= GRID:
             self._count_plain(probs)
             return
+        probs /= GRID
         cells = bin_places(probs.ravel(), self.edges).reshape(classes, rows)
         cells += np.arange(classes)[:, None] * self.bins
         weight = None if block.weight is None else np.tile(block.weight, classes)
@@ -144,19 +149,25 @@ class ClasswiseBins(AllClassesState):
         self.counts = counted(self.counts, every, cells.ravel())
         added(self.confidence, every, probs.ravel(), cells.ravel())
 
-    def _count_plain(self, probs: HostArray) -> None:
-        """Most probabilities are in the first bin: only the others are looked up, and moved out of its sums."""
-        classes, rows = probs.shape
-        large = np.flatnonzero(probs > self.edges[1])
-        values = probs.reshape(-1)[large]
-        label = large // rows
-        cells = label * self.bins + bin_places(values, self.edges)
-        first = np.arange(classes) * self.bins
-        self.counts += np.bincount(cells, minlength=classes * self.bins)
-        self.counts[first] += rows - np.bincount(label, minlength=classes)
-        add_exactly(self.confidence, values, cells)
-        probs.reshape(-1)[large] = 0.0
-        add_rows_exactly(self.confidence, probs, first)
+    def _count_plain(self, multiples: HostArray) -> None:
+        """Count whole multiples (C, n) of 1 / GRID, adding integers: what is above the first bin is taken off it."""
+        classes, rows = multiples.shape
+        size, first = classes * self.bins, np.arange(classes) * self.bins
+        is_large = multiples > self.edges[1] * GRID
+        large, many = np.flatnonzero(is_large), np.count_nonzero(is_large, axis=1)
+        cells = np.repeat(first, many) + bin_places(multiples.reshape(-1).take(large) / GRID, self.edges)
+        counts = np.bincount(cells, minlength=size)
+        counts[first] += rows - many
+        self.counts += counts
+        whole = multiples.astype(np.int64)
+        high = whole >> _LOW
+        whole &= (1 << _LOW) - 1
+        sums = []
+        for part in (high, whole):
+            found = np.bincount(cells, part.reshape(-1).take(large), size).astype(np.int64)
+            found[first] += part.sum(axis=1) - found.reshape(classes, -1).sum(axis=1)
+            sums.append(found)
+        self.confidence.take_limbs(_limbs(*sums), _LIMB)
 
     def take(self, rows: ProbabilityRows) -> None:
         """Nothing more: the blocks were taken already."""
@@ -169,6 +180,15 @@ class ClasswiseBins(AllClassesState):
             self.confidence.value().reshape(shape),
             _values(self.right).reshape(shape),
         )
+
+
+def _limbs(high: HostArray, low: HostArray) -> HostArray:
+    """``(high · 2^30 + low) / GRID`` (K,), neither of them beyond 2^43, as limbs of exact sums: (K, 3) int64."""
+    at_high = _AT + _LOW - LIMB_BITS
+    low_over, high_over = LIMB_BITS - _AT, LIMB_BITS - at_high
+    least = (low & ((1 << low_over) - 1)) << _AT
+    middle = (low >> low_over) + ((high & ((1 << high_over) - 1)) << at_high)
+    return np.stack([least, middle, high >> high_over], axis=1)
 
 
 def _values(held: Any) -> HostArray:

@@ -235,3 +235,21 @@ def test_saturated_logits_still_differ():
     found = groups(np.array([[50.0, 0.0], [60.0, 0.0], [0.0, 70.0]]), np.array([0, 0, 0]), ScoreForm("logits", 2))
     assert found.right.tolist() == [0, 1, 1]
     assert found.wrong.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("bins", [1, 15])
+def test_what_integers_add_is_what_floats_add(bins):
+    """Probabilities of 0 and 1, at the edges, far below the grid and half a step off it, a few beyond all that."""
+    grid = 2.0**-60
+    hard = np.array(
+        [0.0, 1.0, 1 / 15, np.nextafter(1 / 15, 1), 0.5 * grid, 1.5 * grid, grid * (2**30 - 1), 1 - 2.0**-53]
+    )
+    probs, form = np.stack([hard, 1 - hard, hard[::-1]], axis=1), ScoreForm("probs", classes=3)
+    for scores in (probs, np.where(probs == 1.0, 1.25, probs)):  # the latter are none, and so are left to floats
+        states = [ClasswiseBins(form, bins=bins) for _ in range(2)]
+        states[0].update(scores, np.arange(8) % 3)
+        states[1].update(scores, np.arange(8) % 3, repeats=np.ones(8, np.int64))
+        one, other = (state.state_dict() for state in states)
+        assert {name: part.tolist() for name, part in one.items()} == {
+            name: part.tolist() for name, part in other.items()
+        }
