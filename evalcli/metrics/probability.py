@@ -278,10 +278,11 @@ def _look_at_logits(
 def _all_but_best(powers: HostArray, rows: HostArray) -> HostArray:
     """``Σ exp − 1`` of the rows whose best class is not their target, where the best is exactly 1."""
     narrow = len(powers) <= NARROW
-    columns = powers[:, rows] if narrow else powers.T[rows].T
+    columns = powers.take(rows, axis=1) if narrow else powers.T[rows].T
     best = columns == 1.0
-    columns[best] = 0.0
-    result: HostArray = over_classes(columns) + (best.sum(axis=0) - 1)
+    np.copyto(columns, 0.0, where=best)
+    many = best.view(np.uint8).sum(axis=0, dtype=np.uint8 if narrow else np.int64)
+    result: HostArray = over_classes(columns) + (many.astype(np.int64) - 1)
     return result
 
 
