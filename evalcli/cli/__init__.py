@@ -105,7 +105,7 @@ def evalcli(
 
 def run(argv: Sequence[str]) -> ExitCode:
     """One call of ``evalcli``, from its arguments to its exit code. The only place that catches errors."""
-    as_json = failure.wants_json(argv)
+    as_json = _tells_json(argv)
     try:
         return _called(argv)
     except EvalError as e:
@@ -126,6 +126,11 @@ def run(argv: Sequence[str]) -> ExitCode:
         return failure.tell_bug(e, as_json=as_json)
 
 
+def _tells_json(argv: Sequence[str]) -> bool:
+    """Whether an error is a document, too: of several processes standard output is that of the first."""
+    return failure.wants_json(argv) and not is_told_by_another(os.environ)
+
+
 def main() -> NoReturn:
     """The console script."""
     import gc
@@ -135,7 +140,7 @@ def main() -> NoReturn:
     try:
         allocator.keep_what_is_freed()
         if not _is_watched():
-            as_json = failure.wants_json(sys.argv[1:])
+            as_json = _tells_json(sys.argv[1:])
             allocator.end_where_there_is_none(ExitCode.NO_VERDICT, lambda: failure.tell_no_room(as_json=as_json))
         gc.set_threshold(100_000)  # imports leave only survivors: looking through them costs 10 of 200 ms
         streams.prepare()

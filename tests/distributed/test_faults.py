@@ -138,3 +138,16 @@ def test_T30_a_share_that_changes_while_it_is_read(arrays: tuple[Path, Path]) ->
 )
 def test_launchers_are_known_by_their_variables(environ: dict[str, str], expected: tuple[Any, ...] | None) -> None:
     assert launched(environ) == expected
+
+
+@pytest.mark.parametrize(("error", "code"), [(RuntimeError("x"), 70), (MemoryError(), 2)])
+def test_one_rank_prints_the_document_of_what_all_ran_into(run: Run, monkeypatch, error: Exception, code: int) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("evalcli.cli._called", fail)
+    told = [run("report", "x.csv", "-f", "json", env={"RANK": rank, "WORLD_SIZE": "2"}) for rank in "01"]
+    assert [each.code for each in told] == [code, code]
+    assert json.loads(told[0].stdout)["schema"] == "evalcli.error/1"
+    assert told[1].stdout == ""
+    assert told[1].stderr.startswith("evalcli: ")
