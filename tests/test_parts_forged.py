@@ -6,18 +6,24 @@ import copy
 import hashlib
 import json
 import random
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
 from counted_parts import DATA, parts_of
 
+import evalcli
 from evalcli.errors import EvalError, InputError
 from evalcli.merging import merge
+from evalcli.metrics.multilabel import LabelCounts
+from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.partfile import SCHEMA, pack, unpack
 from evalcli.parts import About, decode, encode, report_of_part
 from evalcli.plaindata import _hints, _names
 from evalcli.renderers import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +181,75 @@ def test_forged_parts_with_a_true_digest_are_refused_or_harmless(name: str) -> N
             outcomes[str(error)] = str(error).count("\n")
     assert len(outcomes) > 10
     assert set(outcomes.values()) == {0}
+
+
+def _values() -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(1)
+    target, weight = rng.exponential(size=40), rng.random(40) + 0.1
+    metrics = ["mae", "spearman"]
+    part = evalcli.evaluate(
+        np.round(target * 1.1, 2), target, task="regression", metrics=metrics, weight=weight, partial=True
+    )
+    content = unpack(bytes(part), "part")
+    return content.about, {key: array.copy() for key, array in content.arrays.items()}
+
+
+def _doubled(array: Any) -> Any:
+    return np.concatenate([array, array])
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("repeats", lambda array: array[:-1]),
+        ("repeats", lambda array: array * 0),
+        ("weight", lambda array: array * np.inf),
+        ("weight", lambda array: -array),
+        ("weight", _doubled),
+        ("x", _doubled),
+        ("x", lambda array: array.astype(np.int64)),
+        ("about", lambda array: array[:1]),
+        ("bits", lambda array: array[:1]),
+        ("y", None),
+    ],
+)
+def test_forged_pairs_of_values_are_refused(name: str, change: Callable[[Any], Any] | None) -> None:
+    about, arrays = _values()
+    key = f"RankPairs.pairs0.{name}"
+    if change is None:
+        del arrays[key]
+    else:
+        arrays[key] = change(arrays[key])
+    with pytest.raises(InputError, match="not a part that evalcli writes"):
+        decode(pack(about, arrays, "0.1.0"), "forged")
+
+
+@pytest.mark.parametrize("rows", [0, 400])
+@pytest.mark.parametrize("budget", [16, 1 << 20])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_tables_of_pairs_are_read_back_and_forged_ones_refused(rows: int, budget: int, weighted: bool) -> None:
+    table, rng = PairTable(budget, weighted=weighted), np.random.default_rng(0)
+    keys = rng.integers(1, 1 << 62, (2, rows)).astype(np.uint64)
+    table.add(PairRows(*keys, weight=rng.random(rows) + 0.1 if weighted else None))
+    state = table.state_dict()
+    again = PairTable(budget, weighted=weighted)
+    again.load_state_dict(state)
+    assert [array.tolist() for array in again.state_dict().values()] == [array.tolist() for array in state.values()]
+    shortened = [{name: array[1:]} for name, array in state.items() if array.ndim and array.size]
+    for forged in (*shortened, {"about": state["about"] + 1}, {"about": state["about"] - 200}):
+        if weighted and not table.exact and forged.get("about") is not None:
+            continue  # sums of weights do not tell of how many rows
+        with pytest.raises(ValueError, match="the saved"):
+            PairTable(budget, weighted=weighted).load_state_dict(state | forged)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_counts_of_labels_that_no_rows_have_are_refused(weighted: bool) -> None:
+    state = LabelCounts(2, weighted=weighted)
+    state.update(np.array([[1, 0], [1, 1]]), np.array([[1, 1], [0, -1]]), np.array([0.1, 0.3]) if weighted else None)
+    saved = state.state_dict()
+    LabelCounts(2, weighted=weighted).load_state_dict(saved)
+    end = ".limbs" if weighted else ""
+    for name, factor in (("tp", 2), ("support", 0), ("predicted", 0), ("n", 0), ("tp", -1)):
+        with pytest.raises(ValueError, match=r"the saved (counts are of no rows|sums are not carried)"):
+            LabelCounts(2, weighted=weighted).load_state_dict(saved | {f"{name}{end}": saved[f"{name}{end}"] * factor})

@@ -23,7 +23,7 @@ from evalcli.metrics.labels import Counts, label_rows
 from evalcli.metrics.sparse import SparseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -123,6 +123,10 @@ def count_labels(mask: Array) -> HostArray:
     return counts
 
 
+_ROUNDED = 1e-9
+"""What sums of weights may differ by that were rounded."""
+
+
 class CellState(Metric):
     """What the states of label cells share: the number of labels, weights, and ``take`` for a checked batch."""
 
@@ -213,6 +217,16 @@ class LabelCounts(CellState):
         """The counts so far, each of them (L,), ``n`` too."""
         parts = (self.tp, self.support, self.predicted, self.n)
         return Counts(*(part.value() if isinstance(part, ExactSum) else part for part in parts))
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave; ``ValueError`` for anything else, or more hits than there can be."""
+        super().load_state_dict(state)
+        tp, support, predicted, n = (np.asarray(part, np.float64) for part in self.compute()[:4])
+        if tp.shape != (self.labels,) or not (tp.shape == support.shape == predicted.shape == n.shape):
+            raise ValueError("the saved counts are of other labels")
+        most = n + _ROUNDED * n
+        if not ((tp >= 0.0) & (tp <= support) & (tp <= predicted) & (support + predicted - tp <= most)).all():
+            raise ValueError("the saved counts are of no rows")
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,11 @@ class PairTable:
         return state | {f"weights.{name}": part for name, part in self._cells.amounts.state_dict().items()}
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        self._check_saved(state)
         self.rows, self._level = state["about"].tolist()
         self._ones, self._zeros = (part.copy() for part in state["bits"])
         self._waiting, self._rows_waiting, self._cells, self._merging = [], 0, _no_cells(self.weighted), []
@@ -206,9 +210,44 @@ class PairTable:
         if self.weighted:
             amounts = ExactSum(state["ends"].shape[1])
             amounts.load_state_dict({name: state[f"weights.{name}"] for name in ("limbs", "first")})
+            if amounts.cells != state["ends"].shape[1]:
+                raise ValueError("the saved pairs have other weights than cells")
         else:
             amounts = state["counts"].copy()
         self._cells = PairCells(tuple(state["ends"].copy()), amounts)
+
+    def _check_saved(self, state: Mapping[str, HostArray]) -> None:
+        """Whether this may be a state of such a table: rows or cells, and as many as it says.
+
+        Raises: ``ValueError`` when it is not.
+        """
+        weighs = self.weighted and len(state.get("x", ())) > 0
+        kept = ("x", "y", "repeats", *(("weight",) if weighs else ()))
+        of_cells = ("ends", *(("weights.limbs", "weights.first") if self.weighted else ("counts",)))
+        if {*state} not in ({"about", "bits", *kept}, {"about", "bits", *of_cells}):
+            raise ValueError("the saved pairs are not whole")
+        about, bits = state["about"], state["bits"]
+        if about.dtype != np.int64 or about.shape != (2,) or bits.dtype != np.uint64 or bits.shape != (2, 2):
+            raise ValueError("the saved pairs have other keys")
+        rows, level = about.tolist()
+        if not (rows >= 0 and 0 <= level <= 4 * _WINDOW and ("x" in state or rows > self.most_rows)):
+            raise ValueError("the saved pairs are of no such number of rows")
+        keys = np.stack([state["x"], state["y"]]) if "x" in state and state["x"].shape == state["y"].shape else None
+        keys = state.get("ends", keys)
+        if keys is None or keys.dtype != np.uint64 or keys.ndim != 2 or len(keys) != (4 if "ends" in state else 2):
+            raise ValueError("the saved pairs have other keys")
+        if "ends" in state and not (keys[::2] <= keys[1::2]).all():
+            raise ValueError("a cell of the saved pairs ends before it begins")
+        counts = state.get("counts", state.get("repeats"))
+        if counts is not None:
+            usual = counts.dtype == np.int64 and counts.shape == keys.shape[1:] and (counts > 0).all()
+            if not usual or sum(counts.tolist()) != rows:
+                raise ValueError("the saved pairs count other rows")
+        weight = state.get("weight")
+        if weight is not None and not (
+            weight.dtype == np.float64 and weight.shape == keys.shape[1:] and ((weight > 0) & np.isfinite(weight)).all()
+        ):
+            raise ValueError("the saved pairs have other weights than rows")
 
 
 def _address(x: HostArray, y: HostArray, offset: int) -> HostArray:

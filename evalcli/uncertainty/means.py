@@ -33,6 +33,8 @@ WORST_LOSS = 52.0 * log(2.0)
 _LEAST_FREEDOM = 2.0
 _ALIKE = 1e-14
 """Variances that are less of a square mean may be rounding alone."""
+_LEAST_CUBED = 1e-100
+"""What is smaller, or as much larger than 1, may have no cube."""
 _NORMAL_ROWS = 2.0
 """Rows that normal errors count for: RMSEs of 3 to 20 rows are then held in 91 to 97 %, and of 100 as they are."""
 _NORMAL_KURTOSIS = 9.0
@@ -130,13 +132,13 @@ class Moments(NamedTuple):
 
     @property
     def skew(self) -> float:
-        """The skewness of the mean, that of a row over √n."""
-        error, mean = self.error, self._off
-        if not error > 0.0:
+        """The skewness of the mean, that of a row over √n; 0 of what has no cube in float64."""
+        spread, mean = self.first[0] * self.error, self._off
+        if not _LEAST_CUBED < spread < 1.0 / _LEAST_CUBED or abs(mean) > 1.0 / _LEAST_CUBED:
             return 0.0
         zero, one, two, three = self.third
         cube = three - 3.0 * mean * two + 3.0 * mean * mean * one - mean**3 * zero
-        return cube / (self.first[0] * error) ** 3
+        return cube / spread**3
 
 
 def mean_interval(

@@ -327,3 +327,13 @@ def test_rows_of_a_heavy_tail_tell_as_much_of_their_scatter_as_fewer_normal_ones
     assert weighed.freedom == pytest.approx(tailed.freedom)
     even = np.tile([-1.0, 1.0], 50)
     assert Moments.of(even)._replace(fourth=100.0).freedom == 99.0
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-110, 1.0, 1e101, 1e150])
+def test_what_has_no_cube_is_taken_to_have_no_skewness(scale: float) -> None:
+    values = [one * scale for one in (1.0, 2.0, 5.0, 3.0)]
+    squares, cubes = (sum(one**power for one in (1.0, 2.0, 5.0, 3.0)) * scale * scale for power in (2, 3))
+    moments = Moments.counted(4, sum(values), squares, cubes * scale)
+    assert (moments.skew == 0.0) is (scale != 1.0)
+    found = mean_interval(moments, Confidence())
+    assert found.low < moments.mean < found.high
