@@ -10,7 +10,7 @@ from evalcli.errors import InputError
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.parts import About
     from evalcli.sources.base import Field
@@ -69,6 +69,8 @@ def check_alike(first: About, second: About, beside: str, path: str) -> None:
         if here != there:
             if what in _OF_KINDS:
                 _tell_kinds(first, second, beside, path)
+            if first.preds.columns and second.preds.columns:
+                _tell_order(first.preds.columns, second.preds.columns, beside, path)
             message = f"{what} {beside}{_difference(here, there)}"
             raise InputError(message, fix=f"write all parts with the same {option}", path=path)
 
@@ -80,6 +82,18 @@ def _difference(here: object, there: object) -> str:
         return f" (--{names[0].replace('_', '-')})" if names and names[0] != "chosen" else " (--threshold)"
     simple = isinstance(here, str | int | None) and isinstance(there, str | int | None)
     return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
+
+
+def _tell_order(here: Sequence[str], there: Sequence[str], beside: str, path: str) -> None:
+    """Say that both have the same score columns, if all that differs is their order.
+
+    Raises:
+        InputError: it does.
+
+    """
+    if here != there and sorted(here) == sorted(there):
+        fix = "write them in one order in all files, or evaluate the files together"
+        raise InputError(f"has the score columns of {beside} in another order", fix=fix, path=path)
 
 
 def _tell_kinds(first: About, second: About, beside: str, path: str) -> None:

@@ -267,6 +267,14 @@ def test_whole_numbers_here_and_floats_there_say_what_to_do() -> None:
         assert bytes(found) == bytes(counted(*together, task="regression"))
 
 
+def test_score_columns_in_another_order_are_told_as_that() -> None:
+    frame = frames()[0]
+    names = ["target", "p_y", "p_x", "p_z"]
+    parts = [evalcli.evaluate(one, "target", partial=True) for one in (frame, frame[names])]
+    with pytest.raises(InputError, match="part 1: has the score columns of part 0 in another order; write them in one"):
+        merged(*parts)
+
+
 def test_class_numbers_of_a_table_are_whole_numbers(run: Run, tmp_path: Path) -> None:
     for name, text in (("a", "target,pred\n1,1\n2,2\n"), ("b", "target,pred\n1.5,1.25\n2.5,2.5\n")):
         (tmp_path / f"{name}.csv").write_text(text)
