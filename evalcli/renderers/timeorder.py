@@ -18,7 +18,7 @@ MOST_TIMES = 31
 """The days of a month. More are shown as other slices are: the worst alone make no row that can be read."""
 _YEAR, _MONTH = "(19|20)[0-9]{2}", "(0[1-9]|1[0-2])"
 _DAY = f"[0-9]{{4}}-{_MONTH}-[0-9]{{2}}"
-_TIME = re.compile(
+_TIME = (
     rf"{_YEAR}|[0-9]{{4}}-(Q[1-4]|W[0-5][0-9]|{_MONTH})|{_DAY}( [0-9]{{2}}:[0-9]{{2}}.*)?"
     rf"|(?P<before>< {_DAY})|\[(?P<since>{_DAY}), {_DAY}\)|>= (?P<after>{_DAY})"
 )
@@ -63,7 +63,7 @@ def _begin(value: str) -> str | None:
     >>> [_begin(value) for value in ("2024-Q1", "< 2024-06-01", ">= 2024-06-01", "1234", "2024-13")]
     ['2024-Q1', '', '2024-06-01', None, None]
     """
-    found = _TIME.fullmatch(value)
+    found = re.fullmatch(_TIME, value)
     if found is None:
         return None
     return "" if found["before"] else found["since"] or found["after"] or value
