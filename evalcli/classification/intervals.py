@@ -363,8 +363,8 @@ class Intervals:
         del value
         groups = self._read(name)
         exact = name.entry.formula(groups, *name.arguments)
-        weight = self._mean_weight
-        return selective_interval(name.base, exact, groups, self._confidence, *name.arguments, mean_weight=weight)
+        setting: dict[str, Any] = {"mean_weight": self._mean_weight, "few": not self._draws}
+        return selective_interval(name.base, exact, groups, self._confidence, *name.arguments, **setting)
 
     def _of_places(self, name: MetricName, value: float) -> Interval | None:
         """Top-k accuracies are shares; other means over the places of targets are means."""

@@ -82,10 +82,12 @@ def _log1p(sizes: Array) -> Array:
 
     Source: Topsøe 2007, Some bounds for the logarithmic function.
     """
-    xp = namespace(sizes)
+    xp, here = namespace(sizes), is_host(sizes)
     sizes, taken = xp.where(sizes < _FAR, sizes, _FAR), xp.zeros_like(sizes)
     for size, logarithm in _STEPS:
         beyond = sizes > size
+        if here and not beyond.any():  # as of nearly all blocks
+            continue
         taken = xp.where(beyond, taken + logarithm, taken)
         sizes = xp.where(beyond, (sizes - size) / (1 + size), sizes)
     above = 420 + sizes * (510 + sizes * (140 + 3 * sizes))

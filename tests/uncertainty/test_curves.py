@@ -182,6 +182,21 @@ def test_the_accuracy_at_a_coverage_is_as_sure_as_the_rows_up_to_it(accuracy, co
     assert held >= 0.93 * 200
 
 
+@pytest.mark.parametrize("name", sorted(SELECTIVE))
+def test_a_few_segments_tell_nearly_the_same(name):
+    rng, rows = np.random.default_rng(3), 20_000
+    confidence = -np.sort(-rng.beta(4.0, 1.0, rows))
+    right = rng.random(rows) < confidence
+    groups = ConfidenceGroups(confidence, confidence, right.astype(np.int64), (~right).astype(np.int64))
+    exact = getattr(selective, name)(groups, *SELECTIVE[name])
+    every, few = (
+        selective_interval(name, exact, groups, CONFIDENCE, *SELECTIVE[name], few=few) for few in (False, True)
+    )
+    assert every != few
+    assert few.low == pytest.approx(every.low, abs=0.01 * every.width)
+    assert few.high == pytest.approx(every.high, abs=0.01 * every.width)
+
+
 def test_a_distance_near_one_may_be_larger_than_it_was_seen():
     """One positive below the highest negative: 5 of 1,000 may be so, and so may 1 of 10,000."""
     score = np.r_[np.linspace(5.0, 9.0, 199), 1.0, np.linspace(-9.0, -5.0, 199), 2.0]
