@@ -27,10 +27,10 @@ _UNHEARD: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "std
 PEERS = {"torchmetrics": "with_torchmetrics.py", "scikit-learn": "with_sklearn.py"}
 
 
-def timed(argv: tuple[str, ...]) -> float | None:
-    """Seconds from start to end, the faster of two short runs; ``None`` for a command that fails, or takes too much."""
+def timed(argv: tuple[str, ...], runs: int = 2) -> float | None:
+    """Seconds from start to end, the fastest of short ``runs``; ``None`` where a command fails, or takes too much."""
     best = None
-    for _ in range(2):
+    for _ in range(runs):
         start = perf_counter()
         try:
             subprocess.run(argv, check=True, timeout=PATIENCE, preexec_fn=_limited, **_UNHEARD)
