@@ -13,13 +13,12 @@ import numpy as np
 
 from evalcli.metrics.arrays import namespace
 from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
-from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import KeyColumn
 from evalcli.metrics.keyentries import in_order, places_of, span_of
 from evalcli.metrics.keys import heads_of, scores_of, sort_keys
 from evalcli.metrics.once import once
 from evalcli.metrics.roc import Certified
-from evalcli.metrics.scorestate import ProbabilityState, add_exactly
+from evalcli.metrics.scorestate import ProbabilityState
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import Array, HostArray
@@ -175,20 +174,17 @@ def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:
 
 @once
 def _equal_mass(groups: ConfidenceGroups, bins: int) -> BinTable:
-    places = _quantile(groups, bins)
-    confidence = ExactSum(bins)
-    add_exactly(confidence, (groups.low + groups.high) / 2 * groups.n, places)
-    heads = np.flatnonzero(np.diff(places, prepend=-1))  # groups stand in order, and so do their bins
-    at = places[heads]
+    heads, at = _runs(groups, bins)
     least, largest = np.full(bins, np.inf), np.full(bins, -np.inf)
-    n, right = (np.zeros(bins, amounts.dtype) for amounts in (groups.n, groups.right))
+    n, right, confidence = (np.zeros(bins, kind) for kind in (groups.n.dtype, groups.right.dtype, np.float64))
     if len(heads):
         np.minimum.at(least, at, np.minimum.reduceat(groups.low, heads))
         np.maximum.at(largest, at, np.maximum.reduceat(groups.high, heads))
-        for sums, amounts in ((n, groups.n), (right, groups.right)):
-            np.add.at(sums, at, np.add.reduceat(amounts, heads))
+        sums = (confidence, (groups.low + groups.high) / 2 * groups.n), (n, groups.n), (right, groups.right)
+        for told, amounts in sums:
+            np.add.at(told, at, np.add.reduceat(amounts, heads))
     empty = n == 0
-    return BinTable(n, confidence.value(), right, np.where(empty, np.nan, least), np.where(empty, np.nan, largest))
+    return BinTable(n, confidence, right, np.where(empty, np.nan, least), np.where(empty, np.nan, largest))
 
 
 def equal_mass_ece(groups: ConfidenceGroups, bins: int = BINS) -> Certified:
@@ -202,21 +198,45 @@ def equal_mass_ece(groups: ConfidenceGroups, bins: int = BINS) -> Certified:
     if not coarse.any():
         return Certified(value, value, value)
     n, total = groups.n.astype(np.float64), float(groups.n.sum())
-    ends = np.cumsum(n[::-1])[::-1]  # rows up to the end of each group, from the least confident one
-    first = np.floor(bins * (ends - n) / total * (1 - 1e-12))
-    last = np.floor(bins * ends / total * (1 + 1e-12))
-    shifted = n * (groups.high - groups.low) / 2
-    cut = np.flatnonzero(coarse & (first != last))
+    shifted, cut = n * (groups.high - groups.low) / 2, _cut(groups, bins)
     moved = 2 * np.maximum(groups.right[cut] * (1 - groups.low[cut]), groups.wrong[cut] * groups.high[cut])
-    doubt = (float(shifted[coarse].sum()) + float(moved.sum())) / total
+    doubt = (float(shifted.sum()) + float(moved.sum())) / total
     return Certified(value, max(value - doubt, 0.0), min(value + doubt, 1.0))
 
 
-def _quantile(groups: ConfidenceGroups, bins: int) -> HostArray:
-    n = groups.n
-    if not len(n):
-        return np.zeros(0, np.int64)
-    ends = np.cumsum(n[::-1])[::-1]
-    middle = 2 * ends - n  # rows below and rows up to the end; whole numbers stay whole
-    places: HostArray = np.clip(middle * bins // (2 * ends[0]), 0, bins - 1).astype(np.int64)
-    return places
+@once
+def _ends(groups: ConfidenceGroups) -> HostArray:
+    """The rows up to the end of each group (K,), from the least confident one on, which comes first."""
+    ends: HostArray = np.cumsum(groups.n[::-1])
+    return ends
+
+
+def _runs(groups: ConfidenceGroups, bins: int) -> tuple[HostArray, HostArray]:
+    """With which groups runs of one bin begin, and the bin of each run."""
+    if not len(groups.n):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    ends = _ends(groups)
+    middle = 2 * ends - groups.n[::-1]  # rows below and rows up to the end; whole numbers stay whole
+    if middle.dtype.kind == "i":
+        whole = 2 * int(ends[-1])
+        firsts = np.searchsorted(middle, [-(-place * whole // bins) for place in range(1, bins)])
+        starts = np.concatenate([[0], firsts])
+        filled = np.flatnonzero(np.diff(starts, append=len(middle)))
+        last = np.concatenate([starts[filled[1:]], [len(middle)]])
+        return (len(middle) - last)[::-1], filled[::-1]
+    places = np.clip(middle * bins // (2 * ends[-1]), 0, bins - 1).astype(np.int64)[::-1]
+    heads = np.flatnonzero(np.diff(places, prepend=-1))
+    return heads, places[heads]
+
+
+def _cut(groups: ConfidenceGroups, bins: int) -> HostArray:
+    """The groups of several confidences at the border of a bin, but for rounding."""
+    ends = _ends(groups)
+    total = float(ends[-1])
+    beside = np.searchsorted(ends, total * np.arange(1, bins + 1) / bins)[:, None] + np.arange(-2, 3)
+    near = np.unique(np.clip(beside, 0, len(ends) - 1))
+    last, n = ends[near].astype(np.float64), groups.n[::-1][near]
+    first = np.floor(bins * (last - n) / total * (1 - 1e-12))
+    near = len(ends) - 1 - near[first != np.floor(bins * last / total * (1 + 1e-12))]
+    found: HostArray = near[groups.coarse[near]]
+    return found
