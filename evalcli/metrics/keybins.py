@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.metrics.keys import heads_of
+from evalcli.metrics.keys import as_places, heads_of
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -54,7 +54,7 @@ class KnownBins:
         # one more than there are: what is counted there of keys that lie in no bin is nobody's
         self._least, self._largest, self._rows = (np.append(part, part[:1]) for part in (least, largest, rows))
         self._starts = np.zeros((last >> self._low) - self._first + 3, np.int64)
-        self._starts[_signed(blocks[heads])] = np.arange(1, len(heads) + 1) << self._low
+        self._starts[as_places(blocks[heads])] = np.arange(1, len(heads) + 1) << self._low
         self._bins = np.full((len(heads) + 1) << self._low, len(least), np.int32)
         self._bins[self._places(least)] = np.arange(len(least), dtype=np.int32)
 
@@ -76,10 +76,10 @@ class KnownBins:
 
     def _places(self, keys: HostArray) -> HostArray:
         """Where the bin of each of ``keys`` is told: of other blocks than those that hold a bin, among the first."""
-        places = self._starts.take(_signed(self._blocks(keys)), mode="clip")
+        places = self._starts.take(as_places(self._blocks(keys)), mode="clip")
         numbers = keys >> self._kind(self._shift)
         numbers &= self._kind((1 << self._low) - 1)
-        places += _signed(numbers)
+        places += as_places(numbers)
         return places
 
     def _blocks(self, keys: HostArray) -> HostArray:
@@ -88,8 +88,3 @@ class KnownBins:
         blocks -= self._kind(self._first)  # what is less than the first wraps to beyond the last
         blocks += self._kind(1)
         return blocks
-
-
-def _signed(numbers: HostArray) -> HostArray:
-    """As numpy takes places fastest, without a copy where they are as wide."""
-    return numbers.view(np.int64) if numbers.dtype.itemsize == 8 else numbers.astype(np.int64)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.metrics.keyentries import Bins
+from evalcli.metrics.keys import as_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     kind, bits = keys.dtype.type, keys.dtype.itemsize * 8
     top = max(bits - _TOP, shift)
     there = np.zeros(1 << bits - top, bool)
-    blocks = _signed(keys >> kind(top))
+    blocks = as_places(keys >> kind(top))
     there[blocks] = True
     starts = there.cumsum()
     many = int(starts[-1])
@@ -102,7 +103,7 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     places = starts.take(blocks)
     numbers = keys >> kind(top - low)
     numbers &= kind((1 << low) - 1)
-    places += _signed(numbers)
+    places += as_places(numbers)
     return _Spread(places, many << low, top - low)
 
 
@@ -120,8 +121,3 @@ def _by_side(there: HostArray, bins: Bins, sides: int) -> list[Bins]:
     least, largest, rows = (part[held] for part in (bins.least, bins.largest, bins.values()))
     parts = (slice(start, end) for start, end in pairwise([0, *ends]))
     return [Bins(least[part], largest[part], rows[part]) for part in parts]
-
-
-def _signed(numbers: HostArray) -> HostArray:
-    """As numpy takes places fastest, without a copy where they are as wide."""
-    return numbers.view(np.int64) if numbers.dtype.itemsize == 8 else numbers.astype(np.int64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.keys import heads_of, key_bits, numbered, sort_keys
+from evalcli.metrics.keys import as_places, heads_of, key_bits, numbered, sort_keys
 from evalcli.metrics.once import CachedProperty
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ class Segments:
             return self._searched(numbers)
         blocks = numbers >> numbers.dtype.type(table.low)
         blocks -= numbers.dtype.type(table.first)
-        numbers += table.places.take(_signed(blocks), mode="clip")  # wraps where the place lies before the number
-        found: HostArray = table.bins.take(_signed(numbers), mode="clip").astype(np.int64)
+        numbers += table.places.take(as_places(blocks), mode="clip")  # wraps where the place lies before the number
+        found: HostArray = table.bins.take(as_places(numbers), mode="clip").astype(np.int64)
         return found
 
     def _searched(self, numbers: HostArray) -> HostArray:
@@ -125,17 +125,14 @@ class Segments:
             return None
         first = int(blocks[0])
         places = np.zeros(int(blocks[-1]) - first + 1, numbers.dtype)
-        places[_signed(held - kind(first))] = (np.arange(len(held), dtype=numbers.dtype) - held) << kind(low)
+        places[as_places(held - kind(first))] = (np.arange(len(held), dtype=numbers.dtype) - held) << kind(low)
         table = _Table(low, first, places, np.zeros(len(held) << low, np.int32))
-        table.bins[_signed(numbers + places[_signed(blocks - kind(first))])] = np.arange(len(numbers), dtype=np.int32)
+        table.bins[as_places(numbers + places[as_places(blocks - kind(first))])] = np.arange(
+            len(numbers), dtype=np.int32
+        )
         return table
 
 
 def _keys(scores: HostArray, bits: int) -> HostArray:
     """Keys of scores, which are as wide as they need to be or wider."""
     return sort_keys(scores if key_bits(scores) <= bits else scores.astype(np.float32), bits)
-
-
-def _signed(numbers: HostArray) -> HostArray:
-    """As numpy takes places fastest, without a copy where they are as wide."""
-    return numbers.view(np.int64) if numbers.dtype.itemsize == 8 else numbers.astype(np.int64)
