@@ -21,7 +21,9 @@ def rows(path):
         table = tables.tables[0]
         found = tables.query(f"SELECT * FROM {table.scan()}").fetchall()
         table.begin()
-        assert all(record.digest.startswith("sha256:") for record in table.finish(len(found)))
+        records = table.finish(len(found))
+        assert len(records) == len(table.pieces)
+        assert all(record.digest.startswith("sha256:") for record in records)
         return table.columns, found
     finally:
         tables.close()
