@@ -22,7 +22,7 @@ def rows(path):
         found = tables.query(f"SELECT * FROM {table.scan()}").fetchall()
         table.begin()
         records = table.finish(len(found))
-        assert len(records) == len(table.pieces)
+        assert len(records) == len(table.reader.pieces) > 0
         assert all(record.digest.startswith("sha256:") for record in records)
         return table.columns, found
     finally:
