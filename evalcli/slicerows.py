@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ WAITING_BYTES = 32 << 20
 """Bytes of rows that wait with all workers. Measured with two of them: a 16th of it takes no more time."""
 RANKED_TIMES = 4
 """So many times that where scores rank, whose runs are sorted: 10M × 10 logits by 50 took 16.1 for 17.5 CPU seconds."""
+GROUPS = 16
+"""As many as groups of slices there are at most: with fewer a worker may be busy with one when all others are done."""
 PIECE_BYTES = 128
 """What is held of a slice's rows in a batch beside their values, or a little more: a slice may wait in single rows."""
 
@@ -96,38 +98,73 @@ class _Brought(NamedTuple, Generic[R]):
 class Waiting(Generic[R]):
     """The rows of every code from several batches, until there are many of one.
 
-    Those of a batch are copied once, all in one go, and once more when their time has come. The longest runs go first,
-    and three quarters of what waits at a time: what is left is copied, so that its batches can go.
+    Those of a batch are copied once, by groups of codes that lie side by side, and the group that holds most goes when
+    there is no more room: so groups go one by one, and between two batches a worker counts little. The longest runs of
+    a group go first, and three quarters of its rows: what is left is copied, so that its batches can go.
     """
 
     def __init__(self, share: int = 1, times: int = 1) -> None:
         self._most = times * WAITING_BYTES // share
-        self._held: list[_Brought[R]] = []
+        self._lasts: list[int] | None = None  # the last code of each group but the last one
+        self._groups: list[_Group[R]] = []
         self._kinds: list[str] = []
 
     def add(self, rows: R, codes: Array) -> Iterator[tuple[int, R]]:
         """Let rows wait, each with its code (N,); those whose time has come, by code."""
         kinds = _kinds(rows)
-        ready = iter(()) if kinds == self._kinds else self.all()
+        ready = [] if kinds == self._kinds else [self.all()]
         self._kinds = kinds
         order, held, heads = _in_order(codes)
-        self._held.append(_Brought(rows.pick(order), held, heads))
-        total = sum(part.nbytes for part in self._held)
-        return itertools.chain(ready, self._longest(total)) if total > self._most else ready
+        if self._lasts is None:
+            self._lasts = _parted(held, heads)
+            self._groups = [_Group() for _ in range(len(self._lasts) + 1)]
+        ends = [bisect_right(held, last) for last in self._lasts]
+        for group, start, end in zip(self._groups, [0, *ends], [*ends, len(held)], strict=True):
+            if start < end:
+                first, last = heads[start], heads[end]
+                bounds = [head - first for head in heads[start : end + 1]]
+                group.take(_Brought(rows.pick(order[first:last]), held[start:end], bounds))
+        while sum(group.nbytes for group in self._groups) > self._most:
+            ready.append(max(self._groups, key=lambda group: group.nbytes).longest())
+        return itertools.chain.from_iterable(ready)
 
     def all(self) -> Iterator[tuple[int, R]]:
         """All that wait, by code; then none do."""
-        held, self._held = self._held, []
+        return itertools.chain.from_iterable([group.all() for group in self._groups])
+
+
+def _parted(codes: Sequence[int], heads: Sequence[int]) -> list[int]:
+    """The last codes of all groups but the last one, into which rows that begin at ``heads`` fall most evenly."""
+    rows = heads[-1]
+    ends = (bisect_left(heads, rows * number // GROUPS) for number in range(1, GROUPS))
+    return sorted({codes[end - 1] for end in ends if 0 < end < len(codes)})
+
+
+class _Group(Generic[R]):
+    """The rows of some codes that wait."""
+
+    def __init__(self) -> None:
+        self._held: list[_Brought[R]] = []
+        self.nbytes = 0
+
+    def take(self, part: _Brought[R]) -> None:
+        """Rows of a batch."""
+        self._held.append(part)
+        self.nbytes += part.nbytes
+
+    def all(self) -> Iterator[tuple[int, R]]:
+        """All that wait, by code; then none do."""
+        held, self._held, self.nbytes = self._held, [], 0
         return _together(held, sorted({code for part in held for code in part.codes}))
 
-    def _longest(self, total: int) -> Iterator[tuple[int, R]]:
-        """The longest runs, until a quarter of what may wait is left of the ``total`` bytes."""
+    def longest(self) -> Iterator[tuple[int, R]]:
+        """The longest runs, until a quarter of the rows is left."""
         sizes: dict[int, int] = {}
         for part in self._held:
             for code, (start, end) in zip(part.codes, itertools.pairwise(part.heads), strict=True):
                 sizes[code] = sizes.get(code, 0) + end - start
         left = sum(sizes.values())
-        most, taken = left * self._most // (4 * total), set[int]()
+        most, taken = left // 4, set[int]()
         for code in sorted(sizes, key=lambda code: (-sizes[code], code)):
             if left <= most:
                 break
@@ -135,6 +172,7 @@ class Waiting(Generic[R]):
             taken.add(code)
         held, stay = self._held, sorted(sizes.keys() - taken)
         self._held = [_copied(held, stay, sizes)] if stay else []
+        self.nbytes = sum(part.nbytes for part in self._held)
         return _together(held, sorted(taken))
 
 

@@ -63,6 +63,18 @@ def test_the_longest_runs_go_first_and_three_quarters_at_a_time(monkeypatch):
     assert told(waiting.all()) == [(0, [1.0, 9.0])]
 
 
+def test_of_codes_that_came_side_by_side_only_the_group_that_holds_most_goes(monkeypatch):
+    row = 2 * 8 + PIECE_BYTES
+    monkeypatch.setattr("evalcli.slicerows.WAITING_BYTES", 8 * row)
+    waiting = Waiting()
+    assert not [*waiting.add(values(0.0, 1.0, 2.0), np.array([2, 0, 1]))]
+    for number in (3.0, 4.0, 5.0, 6.0, 7.0):
+        assert not [*waiting.add(values(number), np.array([1]))]
+    assert told(waiting.add(values(8.0), np.array([0]))) == [(1, [2.0, 3.0, 4.0, 5.0, 6.0, 7.0])]
+    assert not [*waiting.add(values(9.0), np.array([7]))]  # of no group of the first batch: of the last one
+    assert told(waiting.all()) == [(0, [1.0, 8.0]), (2, [0.0]), (7, [9.0])]
+
+
 def test_rows_of_other_kinds_are_not_joined():
     waiting, weighted = Waiting(), replace(values(2.0), weight=np.array([0.5]))
     assert not [*waiting.add(values(1.0), np.array([0]))]
