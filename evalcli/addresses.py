@@ -68,7 +68,7 @@ def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
         if name.slice_by is not None:
             value = look_up(report, str(name))
             if isinstance(value, str):
-                raise UsageError(f"{name}: {value}")
+                raise UsageError(f"{name}: {value}", fix="")  # the reason says what there is
             found[str(name)] = value.value
     return found
 

@@ -6,6 +6,7 @@ JSON error object; the process exits 2 for all of them, because no verdict was r
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 DAMAGED = "the file is damaged or forged"
 """What to make of a file that contradicts itself."""
+
+WRITE_AGAIN = "see whether what wrote it came to its end, and write it again"
+"""What to do about a file with nothing in it."""
 
 
 class ExitCode(IntEnum):
@@ -26,6 +30,38 @@ class ExitCode(IntEnum):
     BUG = 70
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+def why(error: OSError | ValueError) -> str:
+    """What the system says is wrong with a file or its name, in lower case."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def remedy(error: OSError | ValueError) -> str:
+    """What to do about it.
+
+    >>> remedy(PermissionError(errno.EACCES, "Permission denied"))
+    'see who may do so (ls -l)'
+    """
+    return _REMEDIES.get(getattr(error, "errno", None) or 0, "see whether the path is right, and the disk is well")
+
+
+_REMEDIES = {
+    errno.ENOENT: "see whether the path is right",
+    errno.ENOTDIR: "see whether the path is right",
+    errno.EACCES: "see who may do so (ls -l)",
+    errno.EPERM: "see who may do so (ls -l)",
+    errno.ENAMETOOLONG: "shorten its name",
+    errno.ELOOP: "name what its links should lead to",
+    errno.EMFILE: "let more files be open (ulimit -n)",
+    errno.ENFILE: "let more files be open (ulimit -n)",
+    errno.EIO: "see whether the disk is well, and copy the file to another",
+    errno.ENOSPC: "make room there, or write to another disk",
+    errno.EDQUOT: "make room there, or write to another disk",
+    errno.EFBIG: "write to a disk that takes larger files, or raise ulimit -f",
+    errno.EROFS: "write to another disk",
+    errno.ENXIO: "give a file; what comes through a pipe is read as -",
+}
 
 
 class Faulty(NamedTuple):

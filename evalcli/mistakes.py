@@ -183,7 +183,8 @@ class _Passes:
         counted = self.matching if self._seen is None else self._seen
         if counted is not None and seen != counted:
             what = f"{counted} mistakes were counted, but {seen} were found when they were listed"
-            raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
+            what = f"the input changed while it was read: {what}"
+            raise InputError(what, fix="run it again when nothing writes there", path=self.source.preds.path)
 
     def _ranked(self, limit: int | None) -> Iterator[Picked]:
         """A pass for each part of the list."""

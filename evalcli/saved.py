@@ -49,11 +49,11 @@ def parse_report(text: str | bytes, path: str = "") -> Report:
         keys = [key for key, _ in pairs]
         if len(set(keys)) != len(keys):
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise InputError(f"the key {twice!r} stands twice in one object", path=path)
+            raise InputError(f"the key {twice!r} stands twice in one object", fix="leave one of them", path=path)
         return dict(pairs)
 
     def reject(constant: str) -> NoReturn:
-        raise InputError(f"{constant} is no JSON number", path=path)
+        raise InputError(f"{constant} is no JSON number", fix="write null where there is none", path=path)
 
     try:
         data = json.loads(text, object_pairs_hook=once, parse_constant=reject)

@@ -11,7 +11,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, UsageError, remedy, why
 
 _MARK = b"tool.evalcli"
 _PATHS = ("baseline", "output", "labels", "threshold")
@@ -52,7 +52,7 @@ def _read(file: Path, name: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as e:
-        raise InputError(f"cannot be read: {(e.strerror or str(e)).lower()}", path=name) from e
+        raise InputError(f"cannot be read: {why(e)}", fix=remedy(e), path=name) from e
 
 
 def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Settings:
@@ -65,7 +65,7 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
     try:
         document = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as e:
-        raise InputError(f"not TOML: {e}", path=name) from e
+        raise InputError(f"not TOML: {e}", fix="mend it there", path=name) from e
     tool = document.get("tool")
     if isinstance(tool, dict) and "evalcli" in tool:
         table = tool["evalcli"]
@@ -80,7 +80,7 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
     else:
         table = document
     if not isinstance(table, dict):
-        raise UsageError("[tool.evalcli] is not a table", path=name)
+        raise UsageError("[tool.evalcli] is not a table", fix="write [tool.evalcli] above its keys", path=name)
     return Settings(name, _values(table, command, file, name))
 
 

@@ -160,7 +160,7 @@ def convert(param: Any, how: Spelling, value: Any) -> Any:
         return None
     if how.kind is bool:
         if not isinstance(value, bool):
-            raise UsageError(f"{name} is {value!r}, not true or false")
+            raise UsageError(f"{name} is {value!r}, not true or false", fix="write one of them, without quotes")
         return value
     if isinstance(value, list) and all(type(one) in {str, int} and "," not in str(one) for one in value):
         value = ",".join(map(str, value))  # labels = ["cat", "dog"], topk = [1, 3]
@@ -194,9 +194,9 @@ def _number(name: str, kind: type, text: str, low: float | None = None, high: fl
         fix = f"write a point: {text.replace(',', '.')}" if text.count(",") == 1 else ""
         raise UsageError(f"{name} {text!r} is not {noun}", fix=fix) from e
     if not isfinite(number):
-        raise UsageError(f"{name} {text!r} is not a finite number")
+        raise UsageError(f"{name} {text!r} is not a finite number", fix="write it in digits")
     if low is not None and number < low:
-        raise UsageError(f"{name} {text} is less than {low}")
+        raise UsageError(f"{name} {text} is less than {low}", fix=f"give {low} or more")
     if high is not None and number > high:
-        raise UsageError(f"{name} {text} is more than {high}")
+        raise UsageError(f"{name} {text} is more than {high}", fix=f"give {high} or less")
     return number

@@ -59,7 +59,7 @@ def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> 
     if is_told_by_another(os.environ):
         raise typer.Exit
     if streams.output_is_closed():
-        raise OutputError("standard output is closed")
+        raise OutputError("standard output is closed", fix="leave it open")
     summary, _, details = (ctx.command.help or "").strip().partition("\n\n")
     arguments = [_name(param) for param in ctx.command.get_params(ctx) if param.param_type_name == "argument"]
     usage = " ".join([ctx.command_path, *(["COMMAND …"] if commands else arguments), "[OPTIONS]"])

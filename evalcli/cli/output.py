@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
-from evalcli.errors import OutputError, UsageError
+from evalcli.errors import OutputError, UsageError, remedy, why
 from evalcli.renderers import SUFFIXES, format_of
 from evalcli.shell import word
 
@@ -71,7 +71,8 @@ def check_outputs(
         if str(target.real) in sources or _is_any_of(target.real, sources):
             raise UsageError("the output is an input too", fix="write to another file", path=target.path)
         if target.real in seen:
-            raise UsageError(f"two outputs are the same file as {seen[target.real]}", path=target.path)
+            what = f"two outputs are the same file as {seen[target.real]}"
+            raise UsageError(what, fix="give each a name of its own", path=target.path)
         seen[target.real] = target.path
         _probe(target)
     return targets
@@ -112,7 +113,7 @@ def _target(path: str, fallback: str, suffixes: Mapping[str, str]) -> Target:
     except FileNotFoundError:
         mode = stat.S_IFREG
     except (OSError, ValueError) as e:
-        raise OutputError(_why(e), path=path) from e
+        raise OutputError(why(e), fix=remedy(e), path=path) from e
     if stat.S_ISDIR(mode):
         raise UsageError("is a directory", fix="name a file in it", path=path)
     regular = stat.S_ISREG(mode)
@@ -245,8 +246,4 @@ def _blamed_on(target: Target) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        raise OutputError(f"cannot be written: {_why(e)}", path=target.path) from e
-
-
-def _why(error: OSError | ValueError) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+        raise OutputError(f"cannot be written: {why(e)}", fix=remedy(e), path=target.path) from e

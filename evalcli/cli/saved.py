@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, remedy, why
 
 if TYPE_CHECKING:
     from evalcli.report import Report
@@ -59,14 +59,13 @@ def read_report(path: str) -> Report:
     try:
         if path == "-":
             if sys.stdin is None:
-                raise InputError("standard input is closed", path=name)
+                raise InputError("standard input is closed", fix="name a file", path=name)
             data = sys.stdin.buffer.read(_LARGEST + 1)
         else:
             with Path(path).open("rb") as file:
                 data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as e:
-        reason = (getattr(e, "strerror", None) or str(e)).lower()
-        raise InputError(f"cannot be read: {reason}", path=name) from e
+        raise InputError(f"cannot be read: {why(e)}", fix=remedy(e), path=name) from e
     if len(data) > _LARGEST:
         raise InputError("too large for a report", fix="name a file written with -o FILE.json", path=name)
     return parse_report(data, name)

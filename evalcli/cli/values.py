@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, UsageError, remedy, why
 
 if TYPE_CHECKING:
     from evalcli.threshold import Chosen
@@ -44,8 +44,8 @@ def _labels_in(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
-        reason = "not UTF-8 text" if isinstance(e, UnicodeDecodeError) else (e.strerror or str(e)).lower()
-        raise InputError(f"cannot be read as class names: {reason}", path=str(path)) from e
+        said = ("not UTF-8 text", "save it as UTF-8") if isinstance(e, UnicodeDecodeError) else (why(e), remedy(e))
+        raise InputError(f"cannot be read as class names: {said[0]}", fix=said[1], path=str(path)) from e
     if text.lstrip().startswith("[") or path.suffix == ".json":
         try:
             names = json.loads(text)

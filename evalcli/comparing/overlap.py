@@ -223,7 +223,8 @@ class _Arrays:
     def _counted(self, keys: Sequence[Any]) -> _Counts:
         first, second = keys
         if not len(first) or not len(second):
-            raise InputError("holds no rows", path=self.paths[0 if not len(first) else 1])
+            path = self.paths[0 if not len(first) else 1]
+            raise InputError("holds no rows", fix="see whether it was written to its end", path=path)
         distinct, places = zip(*(np.unique(each, return_index=True) for each in keys), strict=True)
         shared = np.intersect1d(distinct[0], distinct[1], assume_unique=True)
         found = np.flatnonzero(np.isin(second, shared))

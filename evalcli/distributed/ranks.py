@@ -121,7 +121,8 @@ class Ranks:
                 raise
             self._told = e
             said = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
-            self._first_error(self._exchange(b"!" + error_told(LimitError(said))), None)
+            to_others = LimitError(said, fix="see what it says on its standard error")
+            self._first_error(self._exchange(b"!" + error_told(to_others)), None)
             raise
         replies = self._exchange(reply)
         error = self._first_error(replies, failed)

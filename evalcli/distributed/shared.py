@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from evalcli.sources.relabelled import Nothing, Relabelled
     from evalcli.sources.share import Share
 
+_AGAIN = "run it again; the ranks have to see the same files"
+
 
 def united(
     offers: Sequence[dict[str, Any]], *, apart: bool = False
@@ -200,17 +202,18 @@ def covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
         if before is None:
             whole[key] = file
         elif before.digest != file.digest:
-            raise InputError("the ranks have read other contents under this name", path=file.path)
+            what = "the ranks have read other contents under this name"
+            raise InputError(what, fix="put the same file where each of them reads it", path=file.path)
         elif before.rows is None or file.rows is None or before.rows[1] != file.rows[0]:
-            raise LimitError("its rows were not read once each; no verdict", path=file.path)
+            raise LimitError("its rows were not read once each; no verdict", fix=_AGAIN, path=file.path)
         else:
             whole[key] = replace(before, rows=(before.rows[0], file.rows[1]))
     for file in whole.values():
         if file.rows is not None and file.rows != (0, file.total):
-            raise LimitError("some of its rows were not read; no verdict", path=file.path)
+            raise LimitError("some of its rows were not read; no verdict", fix=_AGAIN, path=file.path)
     missing = {path for path, _ in share.whole} - {path for path, _ in whole} if not share.alone else set()
     if missing:
-        raise LimitError("was read by no rank; no verdict", path=min(missing))
+        raise LimitError("was read by no rank; no verdict", fix=_AGAIN, path=min(missing))
     return tuple(replace(file, rows=None) for file in whole.values())
 
 

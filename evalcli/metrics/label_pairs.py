@@ -42,7 +42,7 @@ class LabelPairs(CellState):
     def __init__(self, num_labels: int, *, weighted: bool = False) -> None:
         super().__init__(num_labels, weighted=weighted)
         if num_labels > MOST_LABELS:
-            raise LimitError(f"{num_labels} labels are too many to pair")
+            raise LimitError(f"{num_labels} labels are too many to pair", fix=f"give at most {MOST_LABELS}")
         size = num_labels**2
         self.add_state("table", ExactSum(size) if weighted else np.zeros(size, np.int64))
 

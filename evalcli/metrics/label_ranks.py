@@ -78,7 +78,9 @@ def score_cells(
     amounts = label_rows(rows, rows, weight, repeats)
     codes = target.astype(np.int8)
     if (codes != target).any() or (codes.size and not (codes.min() >= -1 and codes.max() <= 1)):
-        raise InputError("cells of target must be 1, 0 or -1")
+        raise InputError(
+            "cells of target must be 1, 0 or -1", fix="write 1 for yes, 0 for no, -1 for what does not count"
+        )
     if scores.size and np.isnan(scores.min()) and (np.isnan(scores) & (codes >= 0)).any():
         raise InputError("scores are NaN and cannot be ranked", fix="use --nan drop")
     return ScoreCells(scores, codes, amounts.repeats, amounts.weight)

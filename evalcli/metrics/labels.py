@@ -105,7 +105,7 @@ def _whole(array: Array, name: str) -> Array:
         wide = array.astype(np.float64)
         _must_be_whole(bool(((wide == np.floor(wide)) & (abs(wide) < 2.0**53)).all()), name)
     elif array.dtype.kind not in "biu":
-        raise InputError(f"{name} must be integer labels, not {array.dtype}")
+        raise InputError(f"{name} must be integer labels, not {array.dtype}", fix="number the classes from 0")
     if array.dtype.itemsize == 8 and array.dtype.kind == "u":
         array = np.minimum(array, np.uint64(_LARGEST))  # 2^64 − 1 must not come out as −1
     return array.astype(np.int64, copy=False)
@@ -123,7 +123,8 @@ def _whole_on_device(array: Array, name: str) -> Array:
 
 def _must_be_whole(whole: bool, name: str) -> None:
     if not whole:
-        raise InputError(f"{name} hold numbers that are not whole, so they are no labels")
+        what = f"{name} hold numbers that are not whole, so they are no labels"
+        raise InputError(what, fix="give the class of each row, or scores to a metric of scores")
 
 
 def _weights(weight: HostArray) -> HostArray:

@@ -99,7 +99,8 @@ def _cells(values: Array, name: str) -> Array:
         wrong = asnumpy(turned)[~asnumpy(valid)]
         cells = f"1 cell of {name} is" if len(wrong) == 1 else f"{len(wrong)} cells of {name} are"
         first = "" if len(wrong) == 1 else "the first is "
-        raise InputError(f"{cells} none of 1, 0 and -1, {first}{wrong[0].item()!r}")
+        what = f"{cells} none of 1, 0 and -1, {first}{wrong[0].item()!r}"
+        raise InputError(what, fix="write 1 for yes, 0 for no, -1 for what does not count")
     return xp.astype(turned, xp.int8)
 
 

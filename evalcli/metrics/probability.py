@@ -173,7 +173,8 @@ def score_rows(
     if len(found) and (found.min() < 0 or found.max() >= form.classes):
         outside = int(np.count_nonzero((found < 0) | (found >= form.classes)))
         targets = "1 target lies" if outside == 1 else f"{outside} targets lie"
-        raise InputError(f"{targets} outside the classes 0 to {form.classes - 1}")
+        what = f"{targets} outside the classes 0 to {form.classes - 1}"
+        raise InputError(what, fix="number the classes as the columns of scores are")
     return ScoreRows(scores, found, batch.weight, batch.repeats)
 
 

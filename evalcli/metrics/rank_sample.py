@@ -71,7 +71,8 @@ class RankSample(Metric):
         """
         columns, truth = asnumpy(scores).T, np.atleast_2d(asnumpy(target).T)
         if columns.shape[0] != self.columns or truth.shape != (self.targets, columns.shape[1]):
-            raise InputError(f"scores have the shape {columns.shape[::-1]}, targets {truth.shape[::-1]}")
+            what = f"scores have the shape {columns.shape[::-1]}, targets {truth.shape[::-1]}"
+            raise InputError(what, fix=f"give {self.columns} scores for each target")
         amounts = (None if each is None else asnumpy(each) for each in (weight, repeats))
         self.take(columns, truth, *amounts, hashes=hashes)
 

@@ -129,10 +129,12 @@ class KeyTable(Metric):
         batch = _Batch.of(scores, target, weight, repeats)
         cells = batch.target.ndim > 1
         if cells and batch.target.shape != tuple(scores.shape):
-            raise InputError(f"targets have the shape {batch.target.shape}, scores {tuple(scores.shape)}")
+            what = f"targets have the shape {batch.target.shape}, scores {tuple(scores.shape)}"
+            raise InputError(what, fix="give one class for each row, or a cell for each score")
         least, most = (-1, 1) if cells else (0, max(self.columns, 2) - 1)
         if len(batch.target) and not (batch.target.min() >= least and batch.target.max() <= most):
-            raise InputError(f"targets must lie between {least} and {most}")
+            what = f"targets must lie between {least} and {most}"
+            raise InputError(what, fix="number the classes from 0, or mark cells by 1, 0 and -1")
         if cells:
             self.take_cells(scores.T, batch.target.T, batch.weight, batch.repeats)
             return

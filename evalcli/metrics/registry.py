@@ -244,7 +244,8 @@ def _check_parameter(stem: str, entry: Entry, wanted: Parameter, given: float | 
         raise UsageError(f"{stem!r} needs its {wanted.word}", fix=f"write it as in {_examples(entry)}")
     if given not in wanted:
         kind = "whole and " if wanted.whole else ""
-        raise UsageError(f"{stem!r}: {wanted.word} must be {kind}between {wanted.low:g} and {wanted.high:g}")
+        what = f"{stem!r}: {wanted.word} must be {kind}between {wanted.low:g} and {wanted.high:g}"
+        raise UsageError(what, fix=f"write it as in {_examples(entry)}")
 
 
 def _examples(entry: Entry) -> str:

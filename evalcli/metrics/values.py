@@ -150,7 +150,8 @@ def value_rows(
         raise InputError(f"preds have the shape {shapes[0]}, targets {shapes[1]}", fix="give (N,) or (N, D) on both")
     said, truth = _columns(preds, "preds"), _columns(target, "target")
     if outputs is not None and said.shape[0] != outputs:
-        raise InputError(f"rows of {several(said.shape[0], 'value')}, where there should be {outputs}")
+        what = f"rows of {several(said.shape[0], 'value')}, where there should be {outputs}"
+        raise InputError(what, fix=f"give (N, {outputs}) on both sides")
     none = np.zeros(said.shape[1], np.int64)
     amounts = label_rows(none, none, weight, repeats)
     return ValueRows(said, truth, amounts.weight, amounts.repeats)

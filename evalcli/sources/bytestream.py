@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def stamp(path: str) -> Stamp:
     try:
         status = os.stat(path)  # noqa: PTH116 - paths are text throughout the sources
     except OSError as e:
-        raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
+        raise InputError(f"cannot be opened: {e.strerror}", fix=remedy(e), path=path) from e
     return Stamp(status.st_size, status.st_mtime_ns, (status.st_dev, status.st_ino))
 
 
@@ -66,7 +66,7 @@ def raw_blocks(path: str, hasher: Hasher | None = None) -> Iterator[bytes]:
                     hasher.update(block)
                 yield block
     except OSError as e:
-        raise InputError(f"cannot be read: {e.strerror}", path=path) from e
+        raise InputError(f"cannot be read: {e.strerror}", fix=remedy(e), path=path) from e
 
 
 def _cut_blocks(path: str, lines: Lines) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import WRITE_AGAIN, InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,8 @@ def read_header(file: TextFile, delimiter: str) -> Header:
     """
     start = _start(file)
     if not start.strip(b"\r\n"):
-        raise InputError("the file holds no text: only blank lines" if start else "the file is empty", path=file.path)
+        what = "the file holds no text: only blank lines" if start else "the file is empty"
+        raise InputError(what, fix=WRITE_AGAIN, path=file.path)
     end = len(start) if len(start) < LINE_LIMIT else max(start.rfind(b"\n"), start.rfind(b"\r")) + 1
     if not end:
         raise InputError("line 1: longer than 1 MiB", fix="is this a table?", path=file.path)
@@ -146,8 +147,10 @@ def records(file: TextFile, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield file.number(line), fields
             line = reader.line_num + 1
     except csv.Error as e:
-        what = "longer than 1 MiB" if "limit" in str(e) else _quote_fault(str(e))
-        raise InputError(f"line {file.number(line)}: {what}", path=file.path) from e
+        what, fix = _quote_fault(str(e)), 'close it, or write it twice ("") where it is meant'
+        if "limit" in str(e):
+            what, fix = "longer than 1 MiB", "see whether a quote opens there"
+        raise InputError(f"line {file.number(line)}: {what}", fix=fix, path=file.path) from e
     finally:
         csv.field_size_limit(limit)
 

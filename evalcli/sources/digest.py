@@ -90,7 +90,7 @@ class Pieces:
 
         """
         if {*self._known} != {*range(self.count)}:
-            raise LimitError("some of its bytes were hashed by nobody; no verdict")
+            raise LimitError("some of its bytes were hashed by nobody; no verdict", fix="run it again")
         if self.count == 1:
             return f"sha256:{self._known[0].hex()}"
         whole = _fresh()

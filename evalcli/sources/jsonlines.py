@@ -93,7 +93,8 @@ def read_columns(file: TextFile, named: NamedScores) -> Keys:
         if size > SAMPLE_BYTES or len(kinds) > COLUMN_LIMIT:
             break
     if not kinds:
-        raise InputError("the file holds no keys, at most blank lines and empty objects", path=file.path)
+        what = "the file holds no keys, at most blank lines and empty objects"
+        raise InputError(what, fix="write an object with keys in each line", path=file.path)
     if len(kinds) > COLUMN_LIMIT:
         raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
     known = {name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}
@@ -216,7 +217,8 @@ def decoded(text: bytes, place: str, path: str = "", fix: str = "one whole objec
         what = f"{place}: an escape stands for half a character (a lone surrogate)"
         raise InputError(what, fix="write it again", path=path) from e
     except UnicodeDecodeError as e:
-        raise InputError(f"{place}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
+        what = f"{place}: byte 0x{text[e.start]:02x} is not UTF-8"
+        raise InputError(what, fix="save it as UTF-8", path=path) from e
     except (ValueError, RecursionError) as e:
         what = getattr(e, "msg", None) or str(e).partition("\n")[0]
         if place == DOCUMENT and isinstance(e, json.JSONDecodeError):

@@ -86,7 +86,8 @@ def choose(
     else:
         pred, grouped = stock.find_predictions(taken, alone=not both)
     if target is not None and target in pred:
-        raise UsageError(f"{kind} {target!r} cannot be both prediction and target", path=path)
+        what = f"{kind} {target!r} cannot be both prediction and target"
+        raise UsageError(what, fix="name two with --pred and --target", path=path)
     without_names = kind == "column" and not selection.options.get("header", True)
     classes = class_names(pred, whole=selection.pred == ALL) if grouped and not without_names else None
     stem = (selection.pred or "").removesuffix(ALL)

@@ -7,7 +7,7 @@ import stat
 import threading
 import zlib
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, remedy
 from evalcli.sources.crc import Ledger
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -43,10 +43,10 @@ class RawFile:
             status = os.fstat(self.fd)
         except (OSError, ValueError) as e:
             reason = getattr(e, "strerror", None) or "not a file name"
-            raise InputError(f"cannot be opened: {reason}", path=path) from e
+            raise InputError(f"cannot be opened: {reason}", fix=remedy(e), path=path) from e
         if not stat.S_ISREG(status.st_mode):
             self.close()
-            raise InputError("not a regular file", path=path)
+            raise InputError("not a regular file", fix="give a file; what comes through a pipe is read as -", path=path)
         self.size = status.st_size
         self._identity = (status.st_size, status.st_mtime_ns, status.st_ino)
         self._lock = threading.Lock()
@@ -58,9 +58,10 @@ class RawFile:
             try:
                 count = self._pread(view[done:], offset + done)
             except OSError as e:
-                raise InputError(f"cannot be read: {e.strerror}", path=self.path) from e
+                raise InputError(f"cannot be read: {e.strerror}", fix=remedy(e), path=self.path) from e
             if count == 0:
-                raise InputError("input changed while reading: it ends early", path=self.path)
+                what = "input changed while reading: it ends early"
+                raise InputError(what, fix="run it again when nothing writes there", path=self.path)
             done += count
 
     def read(self, offset: int, count: int) -> bytes:

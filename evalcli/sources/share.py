@@ -20,7 +20,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, UsageError, remedy
 from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source, table_options
 from evalcli.sources.table_portions import Cut
 from evalcli.sources.talk import said_by_all
@@ -237,7 +237,7 @@ def _found(path: str) -> tuple[str, int, int, int, int]:
     try:
         found = os.stat(path)  # noqa: PTH116  text all the way
     except OSError as e:
-        raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
+        raise InputError(f"cannot be opened: {e.strerror}", fix=remedy(e), path=path) from e
     return path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 
-from evalcli.errors import InputError
+from evalcli.errors import WRITE_AGAIN, InputError, remedy
 
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """First bytes of UTF-16, as what PowerShell's ``>`` writes has them."""
@@ -149,9 +149,9 @@ def read_head(path: str) -> bytes:
         raise InputError("no such file", fix=_like(path), path=path) from e
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or "not a file name"
-        raise InputError(f"cannot be opened: {reason}", path=path) from e
+        raise InputError(f"cannot be opened: {reason}", fix=remedy(e), path=path) from e
     if not head and _suffix(path) not in _WITHOUT_HEADER:
-        raise InputError(EMPTY, path=path)
+        raise InputError(EMPTY, fix=WRITE_AGAIN, path=path)
     return head
 
 

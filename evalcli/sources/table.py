@@ -180,7 +180,8 @@ class Table:
         for piece in cut:
             rows = piece.portion.rows
             if rows is not None and rows[1] - rows[0] != self.reader.rows(piece):
-                raise LimitError("its rows are not where its lines are; no verdict", path=piece.path)
+                what = "its rows are not where its lines are; no verdict"
+                raise LimitError(what, fix="run it again with --workers 1", path=piece.path)
         return {piece.path: (self.reader.rows(piece), self.reader.blanks(piece)) for piece in cut}
 
     def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:

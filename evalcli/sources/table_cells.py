@@ -250,7 +250,8 @@ def _common_width(sides: CellSides, column: Column) -> int:
     if high is None:
         raise sides.nothing(0)
     if not high:
-        raise InputError(f"lists in column {column.name!r} are empty", path=sides.table(column).path)
+        what = f"lists in column {column.name!r} are empty"
+        raise InputError(what, fix="every row needs a cell for each label", path=sides.table(column).path)
     return int(high)
 
 

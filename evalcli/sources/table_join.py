@@ -300,7 +300,8 @@ class Joined:
             return error
         if kind == "BOOLEAN":
             return None
-        return UsageError(f"that is a {kind} for each row, not a condition that holds or does not")
+        what = f"that is a {kind} for each row, not a condition that holds or does not"
+        return UsageError(what, fix="compare it with something, as in 'age > 65'")
 
     def _binds(self, side: str) -> bool:
         """Whether ``where`` can be said of one of the tables alone."""

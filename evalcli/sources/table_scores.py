@@ -117,7 +117,8 @@ def common_width(sides: Sides) -> int:
             path=sides.path,
         )
     if not high:
-        raise InputError(f"lists in column {column.name!r} are empty", path=sides.path)
+        what = f"lists in column {column.name!r} are empty"
+        raise InputError(what, fix="every row needs one score for each class", path=sides.path)
     return int(high)
 
 

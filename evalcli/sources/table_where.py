@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
 
+_AS_IN = "write one, as in \"age > 65 AND site = 'A'\""
+
 TYPED_FORMATS = frozenset({"csv", "tsv"})
 """Formats without types."""
 
@@ -130,11 +132,11 @@ def parse_condition(tables: Tables, where: str, columns: Sequence[str]) -> Condi
     try:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:
-        raise UsageError(f"--where is not one SQL expression: {_first_line(error)}") from error
+        raise UsageError(f"--where is not one SQL expression: {_first_line(error)}", fix=_AS_IN) from error
     sql = f"SELECT 1 WHERE (\n{where}\n)"
     parsed = json.loads(tables.query("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
     if parsed["error"]:
-        raise UsageError(f"--where is not one SQL expression: {parsed['error_message']}")
+        raise UsageError(f"--where is not one SQL expression: {parsed['error_message']}", fix=_AS_IN)
     nodes = list(_walk(parsed["statements"][0]["node"]["where_clause"]))
     _check_constant(tables, nodes, {name.lower() for name in columns})
     found = {name for node, _ in nodes for name in _names(node)}

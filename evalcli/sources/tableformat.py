@@ -121,7 +121,7 @@ class Piece:
 
         """
         if self._closed.is_set():
-            raise InputError("reading was given up", path=self.path)
+            raise InputError("reading was given up", fix="run it again", path=self.path)
 
     @property
     def span(self) -> tuple[int, int]:

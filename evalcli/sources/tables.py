@@ -130,7 +130,7 @@ class Tables:
             return LimitError("not enough memory for this", fix="use fewer columns or --workers 1", path=path)
         text = plain(str(error).strip().partition("\n")[0].partition(": ")[2] or str(error).strip(), 120)
         if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):
-            return UsageError(text, path=path)
+            return UsageError(text, fix="evalcli inspect shows its columns", path=path)
         full = isinstance(error, OSError) and error.errno in FULL
         if full or (isinstance(error, duckdb.IOException) and "No space" in str(error)):
             return LimitError("the disk for temporary files is full", fix="set TMPDIR to a roomy disk", path=path)
@@ -204,7 +204,8 @@ class Tables:
         """Open the table at a place, with so many portions before it."""
         kinds = {file_format(file.path) for file in files}
         if len(kinds) > 1:
-            raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
+            what = f"matches files of several formats: {', '.join(sorted(kinds))}"
+            raise InputError(what, fix="match those of one, as in 'out/*.parquet'", path=path)
         kind = kinds.pop()
         pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None, self._closed) for file in files]
         for number, piece in enumerate(pieces):

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError
+from evalcli.errors import WRITE_AGAIN, InputError
 from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
 from evalcli.sources.bytestream import TextFile, stamp
@@ -77,7 +77,8 @@ class Csv(Format):
     def _create(self) -> None:
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.headers[0].fields)))
         if len({header.blanks for header in self.headers}) > 1:
-            raise InputError("some of these files begin with blank lines, others do not", path=self.pieces[0].path)
+            what = "some of these files begin with blank lines, others do not"
+            raise InputError(what, fix="take them out", path=self.pieces[0].path)
         cells = f"delim={literal(self.delimiter)}, quote='\"', escape='\"'"
         packed = self._packed()  # may copy files
         source = self._reading(columns, cells, self._paths(), packed)
@@ -129,10 +130,12 @@ class Csv(Format):
         counts = piece.counts
         assert counts is not None
         if counts.lone_returns:
-            raise csvtext.find_lone_return(piece.text) if piece.text else InputError("a lone carriage return")
+            unknown = InputError("a lone carriage return", fix="quote it")
+            raise csvtext.find_lone_return(piece.text) if piece.text else unknown
         if counts.delimiters != counts.lines * (len(header.fields) - 1):
             self.rescan(piece)
-            raise InputError("not all lines have the same number of cells", path=piece.path)
+            what = "not all lines have the same number of cells"
+            raise InputError(what, fix="quote cells that hold the delimiter", path=piece.path)
         if piece.portion.lines is None:
             self.tell_blanks(piece, self.blanks(piece))
 
@@ -212,10 +215,11 @@ class Jsonl(Format):
         self.named = NamedScores()
         texts = [text for text in self._all_texts() if stamp(text.path).size]
         if not texts:
-            raise InputError(EMPTY, path=self.pieces[0].path)
+            raise InputError(EMPTY, fix=WRITE_AGAIN, path=self.pieces[0].path)
         nameless = {self._learn(text) for text in texts}
         if len(nameless) > 1:
-            raise InputError("some of these files have an object in each line, others an array", path=texts[0].path)
+            what = "some of these files have an object in each line, others an array"
+            raise InputError(what, fix="write all of them the same way", path=texts[0].path)
         (self.nameless,) = nameless
         for piece in self.pieces:
             assert piece.text is not None

@@ -155,7 +155,7 @@ class _Digest(threading.Thread):
 
     def _go_on(self) -> None:
         if self._stopped:
-            raise InputError("reading was given up", path=self._file.path)
+            raise InputError("reading was given up", fix="run it again", path=self._file.path)
 
 
 def open_tensors(path: str) -> TensorFile:
@@ -168,7 +168,9 @@ def open_tensors(path: str) -> TensorFile:
     """
     kind = file_format(path)
     if kind not in _READERS:
-        raise InputError(f"a {kind} table, not a file of tensors", path=path)
+        raise InputError(
+            f"a {kind} table, not a file of tensors", fix="give .pt, .npy, .npz or .safetensors", path=path
+        )
     file = RawFile(path)
     try:
         return TensorFile(file, kind, _READERS[kind](file))

@@ -81,7 +81,9 @@ class FixedTextArray(StoredArray):
 
     def _check_code_points(self, part: Array) -> None:
         if part.dtype.kind == "U" and part.view(np.uint32).max() > 0x10FFFF:
-            raise InputError("damaged text: a character beyond Unicode", path=self.region.file.path)
+            raise InputError(
+                "damaged text: a character beyond Unicode", fix="write it again", path=self.region.file.path
+            )
 
 
 def _text(item: str | bytes, path: str) -> str:

@@ -75,7 +75,8 @@ def read_directory(file: RawFile) -> dict[str, Record]:
 def _find_directory(file: RawFile) -> tuple[int, int, int]:
     """Number of records, place and size of the central directory."""
     if file.size < _END.size:
-        raise InputError(f"truncated: no zip directory; the file is {several(file.size, 'byte')}")
+        what = f"truncated: no zip directory; the file is {several(file.size, 'byte')}"
+        raise InputError(what, fix="copy it again")
     end = file.size - _END.size
     fields = _END.unpack(file.read(end, _END.size))
     if fields[0] != b"PK\x05\x06" or fields[7] != 0:
@@ -96,7 +97,7 @@ def _find_directory(file: RawFile) -> tuple[int, int, int]:
     if disk or first or here != count or start + size != end or count * _CENTRAL.size > size:
         raise InputError("the zip directory contradicts itself", fix=DAMAGED)
     if size > 1 << 24:
-        raise LimitError(f"the zip directory is {size:,} bytes")
+        raise LimitError(f"the zip directory is {size:,} bytes", fix="save fewer arrays in one file")
     return count, start, size
 
 

@@ -140,7 +140,8 @@ def _check_layout(layout: Layout, source: Source) -> None:
 def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[InputFile, ...], aim: Aim) -> Tuning:
     task = outcome.task
     if task.family != "classification":
-        raise UsageError(f"a threshold belongs to a binary task, and this one is {task.kind}", path=source.preds.path)
+        what = f"a threshold belongs to a binary task, and this one is {task.kind}"
+        raise UsageError(what, fix="give scores of two classes", path=source.preds.path)
     states = outcome.gathered.scores
     if task.scores == "labels":
         raise nothing_to_cut(source.preds.path)

@@ -190,7 +190,10 @@ def test_a_verdict_says_all_it_rests_on(run, files) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--baseline", "none.npy"), "none.npy: cannot be read: no such file or directory [E3]"),
+        (
+            ("--baseline", "none.npy"),
+            "none.npy: cannot be read: no such file or directory; see whether the path is right [E3]",
+        ),
         (("--baseline", "short.npy"), "new.npy: 400 rows, but short.npy has 399; evaluate all models on the same"),
         (("--baseline", "nan.npy"), "nan.npy: 1 prediction is not finite"),
         (("--baseline", "wide.npy"), "scores of 3 classes, but of 4 in wide.npy"),

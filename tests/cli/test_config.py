@@ -169,7 +169,10 @@ def test_a_pyproject_named_must_speak_of_us(run: Callable[..., Any], work: Any, 
 
 def test_a_missing_config_is_an_input_error(run: Callable[..., Any], work: Any) -> None:
     result = run("report", "p.csv", "--config", "none.toml")
-    assert result.stderr == "evalcli: none.toml: cannot be read: no such file or directory [E3]\n"
+    assert (
+        result.stderr
+        == "evalcli: none.toml: cannot be read: no such file or directory; see whether the path is right [E3]\n"
+    )
 
 
 def test_toml_is_imported_only_when_it_is_read(tmp_path: Path, multiclass: Any) -> None:

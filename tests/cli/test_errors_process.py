@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 from saved_files import save
+from system_errors import NO_ROOM
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_X02_X03_a_full_or_closed_standard_output(spawn, many):
     assert spawn(*args, "-o", "out.jsonl", shell=">&-", cwd=many.parent).code == 0
     assert (many.parent / "out.jsonl").read_text().count("\n") == 40_000
     done = spawn(*args, "-o", "/dev/full", "-o", "b.csv", "--quiet", cwd=many.parent)
-    assert done.stderr == "evalcli: /dev/full: cannot be written: no space left on device [E4]\n"
+    assert done.stderr == f"evalcli: /dev/full: cannot be written: {NO_ROOM} [E4]\n"
     assert not (many.parent / "b.csv").exists()
 
 

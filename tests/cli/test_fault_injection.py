@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from system_errors import FAILING, LARGE, NO_ROOM
 
 from evalcli import cli
 from evalcli.sources.rawfile import RawFile
@@ -131,7 +132,7 @@ def test_the_nth_read_fails_once(
             assert result.code == 0
             break
         assert result.code == 2, (n, result)
-        assert result.stderr == f"evalcli: {path}: cannot be read: Input/output error [E3]\n"
+        assert result.stderr == f"evalcli: {path}: cannot be read: {FAILING} [E3]\n"
         assert (tmp_path / "a.json").read_text() == OLD
     assert n > 5
 
@@ -154,7 +155,7 @@ def test_X11_a_limit_on_the_size_of_files(
     second = "b.md" if verb == "report" else "b.jsonl"
     result = spawn(verb, *files, "-o", "a.json", "-o", second, preexec_fn=limited(resource.RLIMIT_FSIZE, size))
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr == "evalcli: a.json: cannot be written: file too large [E4]\n"
+    assert result.stderr == f"evalcli: a.json: cannot be written: {LARGE} [E4]\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (tmp_path / "a.json").read_text() == (tmp_path / second).read_text() == OLD
 
@@ -177,7 +178,7 @@ def test_X11_a_disk_that_is_full(spawn: Run, files: tuple[str, str], tiny_disk: 
     (tiny_disk / "ballast").write_bytes(b"x" * 60 * 1024)
     result = spawn("report", *files, "-o", tiny_disk / "a.json")
     assert result.code == 2
-    assert result.stderr.endswith("a.json: cannot be written: no space left on device [E4]\n")
+    assert result.stderr.endswith(f"a.json: cannot be written: {NO_ROOM} [E4]\n")
     assert (tiny_disk / "a.json").read_text() == OLD
     assert sorted(path.name for path in tiny_disk.iterdir()) == ["a.json", "ballast"]
     (tiny_disk / "ballast").unlink()
@@ -210,7 +211,7 @@ def test_X11_no_room_for_the_copy_of_a_table_is_no_fault_of_the_table(
 def test_X02_X11_devices_that_are_full(spawn: Run, files: tuple[str, str], tmp_path: Path) -> None:
     result = spawn("report", *files, "-o", "/dev/full", "-o", "a.json", "--quiet")
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr == "evalcli: /dev/full: cannot be written: no space left on device [E4]\n"
+    assert result.stderr == f"evalcli: /dev/full: cannot be written: {NO_ROOM} [E4]\n"
     assert (tmp_path / "a.json").read_text() == OLD
     # A verdict that is known outranks a standard error that nobody can read.
     for bound, code in (("0.1", 0), ("0.99", 1)):

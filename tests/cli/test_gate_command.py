@@ -58,7 +58,9 @@ def test_what_is_no_report_is_an_input_error(run: Callable[..., Any], tmp_path: 
 
 
 def test_no_report_and_no_gate_are_refused(run: Callable[..., Any], saved: Path) -> None:
-    assert run("gate", "none.json", "--min", "accuracy=0.9").stderr.endswith("no such file or directory [E3]\n")
+    assert run("gate", "none.json", "--min", "accuracy=0.9").stderr.endswith(
+        "no such file or directory; see whether the path is right [E3]\n"
+    )
     assert (
         run("gate", saved).stderr == "evalcli: there is no gate to judge by; add one, as in --min accuracy=0.9 [E2]\n"
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from system_errors import FAILING, LARGE, NO_ROOM
 
 import evalcli
 from evalcli.errors import InputError
@@ -145,10 +146,13 @@ def test_parts_of_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path
     ("arguments", "said"),
     [
         (["merge"], "PART… is missing; try 'evalcli merge --help' [E2]"),
-        (["merge", "none.evalcli"], "none.evalcli: cannot be opened: No such file or directory [E3]"),
+        (
+            ["merge", "none.evalcli"],
+            "none.evalcli: cannot be opened: No such file or directory; see whether the path is right [E3]",
+        ),
         (["merge", "none*.evalcli"], "none*.evalcli: no file matches; check the pattern [E3]"),
         (["merge", "shard0.csv"], "shard0.csv: not a part of a report; name a file written with -o PART.evalcli [E3]"),
-        (["merge", "."], ".: not a regular file [E3]"),
+        (["merge", "."], ".: not a regular file; give a file; what comes through a pipe is read as - [E3]"),
         (
             ["report", "a.evalcli"],
             "a.evalcli: a part of a report, not predictions; add parts up: evalcli merge PART … [E3]",
@@ -217,7 +221,7 @@ def test_X11_a_disk_that_is_full_keeps_the_old_part(spawn: Run, shards: list[Pat
     (tiny_disk / "ballast").write_bytes(b"x" * 60 * 1024)
     result = spawn("report", shards[0], "-o", part)
     assert (result.code, result.stdout) == (2, "")
-    assert result.stderr == f"evalcli: {part}: cannot be written: no space left on device [E4]\n"
+    assert result.stderr == f"evalcli: {part}: cannot be written: {NO_ROOM} [E4]\n"
     assert part.read_bytes() == OLD
     assert sorted(path.name for path in tiny_disk.iterdir()) == ["a.evalcli", "ballast"]
 
@@ -242,7 +246,7 @@ def test_X11_a_limit_on_the_size_of_parts(spawn: Run, arrays: tuple[Path, Path],
     for options in ([], ["--quiet"]):
         result = spawn("report", *arrays, "-o", "a.evalcli", *options, preexec_fn=limited, env=env)
         assert (result.code, result.stdout) == (2, "")
-        assert result.stderr == "evalcli: a.evalcli: cannot be written: file too large [E4]\n"
+        assert result.stderr == f"evalcli: a.evalcli: cannot be written: {LARGE} [E4]\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (tmp_path / "a.evalcli").read_bytes() == OLD
 
@@ -290,7 +294,7 @@ def test_a_read_that_fails_is_one_line(run: Run, shards: list[Path], monkeypatch
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(RawFile, "_pread", broken)
-    assert run("merge", *written).stderr == f"evalcli: {written[0]}: cannot be read: Input/output error [E3]\n"
+    assert run("merge", *written).stderr == f"evalcli: {written[0]}: cannot be read: {FAILING} [E3]\n"
 
 
 def test_rows_that_do_not_tell_what_they_are_say_so_when_their_part_is_written(run: Run, tmp_path: Path) -> None:

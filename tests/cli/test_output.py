@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from system_errors import NO_ROOM
 
 from evalcli.cli.output import check_outputs, write_outputs
 from evalcli.errors import OutputError
@@ -200,7 +201,7 @@ def test_X11_a_write_that_fails_leaves_every_old_file_whole(
     else:
         monkeypatch.setattr("pathlib.Path.replace", full)
     result = run("report", "p.csv", "-o", "a.json", "-o", "b.json")
-    assert result.stderr == "evalcli: a.json: cannot be written: no space left on device [E4]\n"
+    assert result.stderr == f"evalcli: a.json: cannot be written: {NO_ROOM} [E4]\n"
     assert result.code == 2
     assert result.stdout == ""
     assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == {"a.json": "old", "b.json": "old"}

@@ -122,7 +122,10 @@ def test_O07_any_name_reaches_an_ascii_stdout(spawn: Callable[..., Any], saved: 
     assert spawn("--help", env=ascii_only).stdout.isascii()
     odd = os.fsdecode(b"no\xff.json")
     result = spawn("gate", odd, "--min", "accuracy=0.9", env=ascii_only)
-    assert result.stderr == "evalcli: no\\udcff.json: cannot be read: no such file or directory [E3]\n"
+    assert (
+        result.stderr
+        == "evalcli: no\\udcff.json: cannot be read: no such file or directory; see whether the path is right [E3]\n"
+    )
 
 
 def test_O07_O15_json_is_json_whatever_the_encoding(spawn: Callable[..., Any], saved: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from started_ranks import Ended, ranks, report_by_threads
 
-from evalcli.errors import InputError
+from evalcli.errors import WRITE_AGAIN, InputError
 from evalcli.sources import textcut
 from evalcli.sources.base import Selection
 from evalcli.sources.bytestream import TextFile
@@ -125,7 +125,8 @@ def test_an_empty_file_is_named_as_one_process_names_it(
     Path("a.jsonl").write_text('{"pred": "a", "target": "a"}\n' * 9)
     Path("b.jsonl").write_text("\n")
     alone = run("report", "*.jsonl", *PLAIN)
-    assert alone.stderr == "evalcli: b.jsonl: the file holds no keys, at most blank lines and empty objects [E3]\n"
+    what = "the file holds no keys, at most blank lines and empty objects; write an object with keys in each line"
+    assert alone.stderr == f"evalcli: b.jsonl: {what} [E3]\n"
     assert report_by_threads(2, Path("*.jsonl"), "--no-intervals") in alone.stderr
 
 
@@ -150,7 +151,7 @@ def test_json_lines_of_no_byte_are_no_rows_beside_others(
         assert report_by_threads(count, Path(f"*.{suffix}"), "--no-intervals") == alone.stdout
     for none in (f"a0.{suffix}", f"[ac]*.{suffix}"):
         refused = run("report", none, *PLAIN)
-        assert refused.stderr == f"evalcli: a0.{suffix}: the file is empty (0 bytes) [E3]\n"
+        assert refused.stderr == f"evalcli: a0.{suffix}: the file is empty (0 bytes); {WRITE_AGAIN} [E3]\n"
 
 
 FAULTY = {

@@ -159,7 +159,7 @@ def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
 
 def test_a_file_that_one_process_lacks_names_it(tmp_path: Path) -> None:
     for rank, said in (
-        (0, r"No such file or directory \[E3\]$"),
+        (0, r"No such file or directory; see whether the path is right \[E3\]$"),
         (1, r"No such file or directory \(rank 1\); start all ranks"),
     ):
         with pytest.raises(InputError, match=said):

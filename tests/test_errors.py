@@ -1,0 +1,38 @@
+"""What errors have in common: one line that says what is wrong, and what to do."""
+
+import ast
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+import evalcli
+from evalcli.errors import remedy, why
+
+PACKAGE = Path(evalcli.__file__).parent
+RAISED = {"UsageError", "InputError", "LimitError", "OutputError"}
+
+
+def test_whoever_makes_an_error_says_what_to_do():
+    without, seen = [], 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
+                seen += 1
+                if not {"fix", None} & {keyword.arg for keyword in node.keywords}:
+                    without.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert (without, seen > 500) == ([], True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EIO, errno.ENOSPC, errno.ESTALE])
+def test_what_the_system_says_comes_with_what_to_do(number):
+    error = OSError(number, os.strerror(number))
+    assert why(error) == os.strerror(number).lower()
+    assert remedy(error)
+
+
+def test_a_name_that_is_none_is_told_as_python_tells_it():
+    error = ValueError("embedded null byte")
+    assert why(error) == "embedded null byte"
+    assert remedy(error)
