@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.classification.cells import placed
 from evalcli.classification.influences import Influences
 from evalcli.classification.intervals import BINNED, SHARES_OF_ALL, Grown, Intervals
 from evalcli.uncertainty.cells import dot
@@ -63,7 +64,7 @@ class ClusterIntervals(Intervals):
     @cached_property
     def _clusters(self) -> Clusters:
         rows = self._states.rows()
-        return Clusters.of(rows.cluster, *self._placed(rows.target, rows.preds), rows.amounts)
+        return Clusters.of(rows.cluster, *placed(self._numbers.setting.picked, rows.target, rows.preds), rows.amounts)
 
     @cached_property
     def _influences(self) -> Influences:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.classification.cells import cells_of
 from evalcli.classification.together import coupling_of, pairs_of
-from evalcli.metrics.counts import Pairs
 from evalcli.report import Value
 from evalcli.uncertainty import bins, means, rankestimates, ranks
 from evalcli.uncertainty.bins import SIDES
-from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.losses import loss_interval
@@ -106,17 +105,17 @@ class Intervals:
 
     @cached_property
     def _counts(self) -> CountIntervals:
-        setting, pairs = self._numbers.setting, self._numbers.pairs
-        target, preds = self._placed(pairs.target, pairs.preds)
+        setting, known = self._numbers.setting, self._numbers.cells_known
         squares = self._numbers.weight_squares if self._numbers.weighted else None
         return CountIntervals(
-            Cells.of(Pairs(target, preds, pairs.counts), squares),
+            known.cells if known is not None else cells_of(self._numbers.pairs, setting.picked, squares),
             self._confidence,
             positive=setting.task.positive,
             classes=setting.names,
             declared=len(setting.names) if setting.scope == "declared" else None,
             clusters=self._clustered(),
             method=self._method,
+            moved=None if known is None else known.moved,
         )
 
     def _clustered(self) -> Clusters | None:
@@ -169,13 +168,6 @@ class Intervals:
         """Whether values were read off the very counts that intervals read: of rows, and of all classes."""
         whole = not self._numbers.weighted and self._counts.are_of_rows
         return whole and self._counts.cells.size == len(self._numbers.setting.picked)
-
-    def _placed(self, target: HostArray, preds: HostArray) -> tuple[HostArray, HostArray]:
-        """Classes by their place among those that have names; −1 for no prediction."""
-        picked = self._numbers.setting.picked
-        places = np.full(max(int(part.max(initial=0)) for part in (picked, target, preds)) + 1, -1)
-        places[picked] = np.arange(len(picked))
-        return places[target], np.where(preds < 0, -1, places[preds])
 
     def _counted(self, name: MetricName, value: float) -> Interval | None:
         if name.base not in SHARES_OF_ALL:

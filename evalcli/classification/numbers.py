@@ -19,6 +19,7 @@ from evalcli.reporting import value_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from evalcli.classification.cells import SliceCells
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
     from evalcli.classification.score_results import ScoreResults
@@ -61,6 +62,8 @@ class Known(NamedTuple):
     """Says a metric of counts."""
     gaps: Callable[[MetricName], Interval | None] | None = None
     """Says the interval of a calibration error, where it is known."""
+    cells: SliceCells | None = None
+    """Those of the counts, and how metrics move in them, where that is known."""
 
 
 class Numbers:
@@ -77,6 +80,8 @@ class Numbers:
         self.setting, self._confusion, self._states, self.clusters = setting, confusion, states, clusters
         self.counts = counts_of(confusion, setting.picked)
         self._value_of_counts = self._evaluated if known is None else known.counted
+        self.cells_known = None if known is None else known.cells
+        """The cells of the counts, and how metrics move in them, where that is known."""
         self.gaps_known = None if known is None else known.gaps
         """Says the interval of a calibration error, where it is known."""
 

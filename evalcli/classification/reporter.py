@@ -25,8 +25,8 @@ from evalcli.sources.base import Note
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from evalcli.classification.cells import SlicedCells
     from evalcli.classification.clusters import ClusterStates
-    from evalcli.classification.scoring import ScoreStates
     from evalcli.classification.sliced_gaps import SlicedGaps
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
@@ -173,7 +173,7 @@ class Reporter:
             (number, code, held) for number, states in enumerate(self.slices) for code, held in states.slices().items()
         ]
         together = SlicedCounts(self.setting, [counts_of(held.confusion, self.picked) for _, _, held in every])
-        gaps = self._gaps([held.scores for _, _, held in every])
+        gaps, cells = self._beside([held for _, _, held in every])
         return [
             Sliced(
                 self.source.slicers[number],
@@ -185,26 +185,26 @@ class Reporter:
                     Known(
                         partial(together.value, place=place),
                         None if gaps is None else partial(gaps.interval, place=place),
+                        None if cells is None else cells.at(place),
                     ),
                 ),
             )
             for place, (number, code, held) in enumerate(every)
         ]
 
-    def _gaps(self, scores: Sequence[ScoreStates | None]) -> SlicedGaps | None:
-        """How sure the calibration errors of all slices are, whose rows count alike and one by one."""
-        states = [one.states for one in scores if one is not None]
-        if (
-            not states
-            or len(states) < len(scores)
-            or self.choices.confidence is None
-            or self.source.weighted
-            or self.clusters_in
-        ):
-            return None
+    def _beside(self, slices: Sequence[Slice]) -> tuple[SlicedGaps | None, SlicedCells | None]:
+        """How sure numbers of all slices are, whose rows count alike and one by one: calibration errors, and counts."""
+        if not slices or self.choices.confidence is None or self.source.weighted or self.clusters_in:
+            return None, None
+        from evalcli.classification.cells import SlicedCells
+
+        cells = SlicedCells(self.setting, [held.confusion for held in slices])
+        states = [held.scores.states for held in slices if held.scores is not None]
+        if len(states) < len(slices):
+            return None, cells
         from evalcli.classification.sliced_gaps import SlicedGaps
 
-        return SlicedGaps(states, self.choices.confidence)
+        return SlicedGaps(states, self.choices.confidence), cells
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

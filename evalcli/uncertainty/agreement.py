@@ -8,15 +8,15 @@ by a K-category correlation coefficient.
 
 from __future__ import annotations
 
-from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.cells import along, dot
-from evalcli.uncertainty.slopes import Slope
+from evalcli.uncertainty.cells import along, dot, summed
+from evalcli.uncertainty.slopes import Slope, or_one, where
 
 if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.cells import Cells, Margins
 
 
@@ -25,14 +25,14 @@ class Kappa:
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
-        tp, support, predicted, n = margins[:4]
-        right, chance = float(tp.sum()), dot(support, predicted)
-        below = float(n * n) - chance
-        value = (float(n) * right - chance) / below if below > 0 else 0.0
-        below = below or 1.0
+        tp, support, predicted, size = *margins[:3], margins.rows
+        right, chance = summed(tp), summed(support * predicted)
+        below = size * size - chance
+        value = where(below > 0, (size * right - chance) / or_one(below), 0.0)
+        below = or_one(below)
         short = (1.0 - value) / below
-        of_n = (right - 2.0 * value * float(n)) / below
-        return Slope(value, of_n, np.full(len(tp), float(n) / below), -short * predicted, -short * support)
+        of_n = (right - 2.0 * value * size) / below
+        return Slope(value, of_n, np.full(tp.shape, size / below), -short * predicted, -short * support)
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
@@ -52,15 +52,16 @@ class Kappa:
         )
         return Slope(gained, of_n, of_tp, of_support, of_predicted)
 
-    def bias(self, cells: Cells) -> float:
+    def bias(self, cells: Cells) -> float | HostArray:
         """Half the sum of second derivatives: the top does not bend, the bottom by 2 for each wrong row."""
-        _, support, predicted, n = cells.margins[:4]
+        support, predicted, size = cells.margins.support, cells.margins.predicted, cells.margins.rows
         slope = self.slope(cells.margins)
-        below = float(n * n) - dot(support, predicted) or 1.0
-        moved = 2.0 * n - predicted[cells.target] - np.where(cells.preds >= 0, support[cells.preds], 0.0)
+        below = or_one(size * size - summed(support * predicted))
+        of_preds, of_target = predicted.reshape(-1)[cells.target], support.reshape(-1)[cells.preds]
+        moved = cells.each(2.0 * size) - of_preds - np.where(cells.preds >= 0, of_target, 0.0)
         wrong = np.where(cells.target == cells.preds, 0.0, 2.0)
-        second = -(slope.value * wrong + 2.0 * slope.at(cells.target, cells.preds) * moved) / below
-        return dot(cells.squares, second) / 2.0
+        second = -(cells.each(slope.value) * wrong + 2.0 * cells.influences(slope) * moved) / cells.each(below)
+        return cells.sums(cells.squares * second) / 2.0
 
 
 class Matthews:
@@ -68,21 +69,14 @@ class Matthews:
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
-        tp, support, predicted, n = (np.asarray(part, float) for part in margins[:4])
-        size, right = float(n), float(tp.sum())
-        nowhere = size - float(predicted.sum())
-        covariance = size * right - dot(support, predicted)
-        of_preds = size * size - dot(predicted, predicted) - nowhere * nowhere
-        of_target = size * size - dot(support, support)
-        if not (of_preds > 0 and of_target > 0):
-            none = np.zeros(len(tp))
-            return Slope(0.0, 0.0, none, none, none)
-        scale = 1.0 / sqrt(of_preds * of_target)
+        tp, support, predicted, size = *margins[:3], margins.rows
+        right, nowhere = summed(tp), size - summed(predicted)
+        covariance, of_preds, of_target, scale = _spreads(margins)
         by_preds, by_target = covariance / of_preds, covariance / of_target
         return Slope(
             covariance * scale,
             scale * (right - by_preds * (size - nowhere) - by_target * size),
-            np.full(len(tp), scale * size),
+            np.full(tp.shape, scale * size),
             scale * (by_target * support - predicted),
             scale * (by_preds * (predicted - nowhere) - support),
         )
@@ -92,12 +86,9 @@ class Matthews:
         tp, support, predicted, n = (np.asarray(part, float) for part in margins[:4])
         size, right, slope = float(n), float(tp.sum()), self.slope(margins)
         nowhere = size - float(predicted.sum())
-        covariance = size * right - dot(support, predicted)
-        of_preds = size * size - dot(predicted, predicted) - nowhere * nowhere
-        of_target = size * size - dot(support, support)
-        if not (of_preds > 0 and of_target > 0):
+        covariance, of_preds, of_target, scale = _spreads(margins)
+        if not scale > 0:
             return Slope(0.0 * moved.n, 0.0 * moved.n, *(0.0 * part for part in moved[:3]))
-        scale = 1.0 / sqrt(of_preds * of_target)
         by_preds, by_target = covariance / of_preds, covariance / of_target
         hits, lost = along(moved.tp), moved.n - along(moved.predicted)
         together = along(moved.support * predicted + support * moved.predicted)
@@ -116,19 +107,39 @@ class Matthews:
             - slope.predicted * falls,
         )
 
-    def bias(self, cells: Cells) -> float:
+    def bias(self, cells: Cells) -> float | HostArray:
         """Half the sum of second derivatives: neither X nor P nor Q bends."""
-        _, support, predicted, n = cells.margins[:4]
+        tp, support, predicted, n = *cells.margins[:3], cells.margins.rows
         target, preds, named = cells.target, cells.preds, cells.preds >= 0
-        size, right, nowhere = float(n), float(cells.margins.tp.sum()), float(n - predicted.sum())
-        covariance = size * right - dot(support, predicted)
-        of_preds = size * size - dot(predicted, predicted) - nowhere * nowhere
-        of_target = size * size - dot(support, support)
-        if not (of_preds > 0 and of_target > 0):
-            return 0.0
+        spreads = _spreads(cells.margins)
+        covariance, of_preds, of_target, _ = map(cells.each, spreads)
+        size, right, nowhere = map(cells.each, (n, summed(tp), n - summed(predicted)))
+        support, predicted = support.reshape(-1), predicted.reshape(-1)
         moved = right + np.where(target == preds, size, 0.0) - predicted[target] - np.where(named, support[preds], 0.0)
         p = (2.0 * size - 2.0 * np.where(named, predicted[preds], nowhere)) / of_preds
         q = (2.0 * size - 2.0 * support[target]) / of_target
         falls = -(p + q) / 2.0
         second = 2.0 * moved * falls + covariance * (falls * falls + (p * p + q * q) / 2.0)
-        return dot(cells.squares, second) / (2.0 * sqrt(of_preds * of_target))
+        bias = cells.sums(cells.squares * second) / (2.0 * np.sqrt(spreads.of_preds * spreads.of_target))
+        return where(spreads.scale > 0, bias, 0.0)
+
+
+class _Spreads(NamedTuple):
+    """``X``, ``P``, ``Q`` and ``1 / √(P·Q)``; where one side is constant 0, 1, 1 and 0."""
+
+    covariance: float | HostArray
+    of_preds: float | HostArray
+    of_target: float | HostArray
+    scale: float | HostArray
+
+
+def _spreads(margins: Margins) -> _Spreads:
+    """Of one sample, or of several."""
+    tp, support, predicted, size = *margins[:3], margins.rows
+    nowhere = size - summed(predicted)
+    covariance = size * summed(tp) - summed(support * predicted)
+    of_preds = size * size - summed(predicted * predicted) - nowhere * nowhere
+    of_target = size * size - summed(support * support)
+    vary = (of_preds > 0) & (of_target > 0)
+    of_preds, of_target = where(vary, of_preds, 1.0), where(vary, of_target, 1.0)
+    return _Spreads(where(vary, covariance, 0.0), of_preds, of_target, vary / np.sqrt(of_preds * of_target))

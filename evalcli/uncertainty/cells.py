@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import Array, HostArray
     from evalcli.metrics.counts import Pairs
+    from evalcli.uncertainty.slopes import Slope
 
 
 class Margins(NamedTuple):
@@ -53,6 +54,11 @@ class Margins(NamedTuple):
         """What ``of`` makes of each of them."""
         tp, support, predicted, n, *answered = (of(part) for part in self if part is not None)
         return Margins(tp, support, predicted, n, *answered)
+
+    @property
+    def rows(self) -> float | HostArray:
+        """``n`` as a number, or that of several samples (S, 1)."""
+        return self.n if self.n.ndim else float(self.n)
 
     @property
     def _answered(self) -> tuple[HostArray, HostArray]:
@@ -163,6 +169,18 @@ class Cells:
         right, named = np.flatnonzero(self.target == self.preds), np.flatnonzero(self.preds >= 0)
         return right, self.target[right], named, self.preds[named]
 
+    def sums(self, parts: HostArray) -> float | HostArray:
+        """``Σ parts`` (K,) over the cells of a sample, here of one."""
+        return summed(parts)
+
+    def each(self, amount: float | HostArray) -> float | HostArray:
+        """What a sample has, for each of its cells: here as it is."""
+        return amount
+
+    def influences(self, slope: Slope) -> HostArray:
+        """What one more row of each cell adds (K,)."""
+        return slope.at(self.target, self.preds)
+
     def inflated(self, factor: float) -> Cells:
         """The same amounts, of a variance that is larger by ``factor``."""
         return self if factor == 1.0 else replace(self, squares=self.squares * factor)
@@ -210,6 +228,11 @@ def total(amounts: HostArray) -> HostArray:
     """``Σ amounts`` (K,), an array of no axis: what ``.sum()`` comes to, which asks more first."""
     found: HostArray = np.add.reduce(amounts)
     return found
+
+
+def summed(amounts: HostArray) -> float | HostArray:
+    """``Σ amounts`` over the classes of a sample, a number, or of several: (S, C) to (S, 1)."""
+    return along(amounts) if amounts.ndim > 1 else float(np.add.reduce(amounts))
 
 
 def along(amounts: HostArray) -> HostArray:

@@ -145,7 +145,7 @@ class PairedCounts:
             skew = skewness(influence, self.cells.amounts, self.cells.squares)
             return bca(value, drawn, skew, self.confidence), bootstrap_p(value, drawn)
         span = name.entry.high - name.entry.low
-        bias = measures[0].bias(one) - measures[1].bias(other)
+        bias = float(measures[0].bias(one) - measures[1].bias(other))
         centre = min(max(value - bias, -span), span)
         problem = two_models(*measures, self.cells)
         interval = score_interval(problem, centre, self.confidence.critical, (-span, span))

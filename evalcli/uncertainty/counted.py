@@ -26,11 +26,12 @@ from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, s
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
+from evalcli.uncertainty.samples import Moved
 from evalcli.uncertainty.slopes import MeanOfRatios, influence_of
 from evalcli.uncertainty.untold import untold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -80,7 +81,8 @@ class CountIntervals:
     """The intervals of one confusion matrix; replicates are drawn once, and only when a metric asks for them.
 
     ``positive`` and ``classes`` are the task's, as ``registry.evaluate`` takes them; ``declared`` is the number of
-    classes that means run over where it is not those that occur. ``method`` says what composites get.
+    classes that means run over where it is not those that occur. ``method`` says what composites get, and ``moved``
+    what the delta method reads, where it was found of several samples beside each other.
 
     >>> from evalcli.metrics.registry import parse
     >>> from evalcli.uncertainty.cells import Cells
@@ -99,12 +101,13 @@ class CountIntervals:
         declared: int | None = None,
         clusters: Clusters | None = None,
         method: Method = "auto",
+        moved: Callable[[MetricName], Moved | None] | None = None,
     ) -> None:
         self.cells = cells if clusters is None else clusters.cells
         self._mean_weight = float(cells.spread.n) / cells.n if cells.n > 0 else 1.0
         self.confidence = Confidence() if confidence is None else confidence
         self._positive, self._classes, self._declared = positive, classes, declared
-        self._clusters, self._method = clusters, method
+        self._clusters, self._method, self._moved = clusters, method, moved
         self._critical = self.confidence.critical if clusters is None else clusters.critical(self.confidence)
 
     @property
@@ -166,6 +169,8 @@ class CountIntervals:
         seen = None if self._clusters is None else self._sampled(name, place)
         cells, critical = (self.cells, self._critical) if seen is None else (seen.cells, seen.critical)
         found = self._share(name, place, cells, critical)
+        if found is None and (known := self._known(name, place)) is not None:
+            found = self._delta(name, value, known, cells, critical)
         if found is None:
             seen = self._sampled(name, place) if seen is None else seen
             found = self._composite(name, place, value, seen)
@@ -223,25 +228,38 @@ class CountIntervals:
         low, high = name.entry.low, name.entry.high
         few = self._few(name, cells)
         many = few is not None and cells.size >= MANY
-        centre = min(max(value - self._bias(seen, few), low), high)
+        bias = self._bias(seen, few)
         growth = self._growth(seen, few)
         errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
         plain, unsure = dot(errors, errors), 0.0 if few is None else few.unsure
         if method == "delta" or many:
             variance = plain * growth * (self._doubt(seen) if many else 1.0) + unsure
-            if low < centre < high and plain > _NOTHING:
-                return by_variance(centre, variance, seen.critical, "delta", low, high)
-            return self._unknown(name, value, cells, seen.critical, self._even_rows)
+            return self._delta(name, value, Moved(bias, plain, variance), cells, seen.critical)
         from evalcli.uncertainty.score import one_model, score_interval
 
+        centre = min(max(value - bias, low), high)
         grown = growth * self._doubt(seen) + (unsure / plain if plain > _NOTHING else 0.0)
         return score_interval(one_model(seen.of, cells), centre, seen.critical * sqrt(grown), (low, high))
+
+    def _known(self, name: MetricName, place: int) -> Moved | None:
+        """What was found of a metric of all classes, of this sample beside others; nothing of few rows is in it."""
+        if self._moved is None or place != ALL or self._few(name, self.cells) is not None:
+            return None
+        return self._moved(name)
+
+    def _delta(self, name: MetricName, value: float, moved: Moved, cells: Cells, critical: float) -> Interval:
+        """Wilson's interval for the variance, around the value without its bias."""
+        low, high = name.entry.low, name.entry.high
+        centre = min(max(value - moved.bias, low), high)
+        if low < centre < high and moved.plain > _NOTHING:
+            return by_variance(centre, moved.variance, critical, "delta", low, high)
+        return self._unknown(name, value, cells, critical, self._even_rows)
 
     @staticmethod
     def _bias(seen: _Sampled, few: Few | None) -> float:
         """By how much the value is too high on average."""
         if seen.moves is None:
-            return seen.of.bias(seen.cells) if few is None else few.bias
+            return float(seen.of.bias(seen.cells)) if few is None else few.bias
         return seen.moves.bias if few is None else min(seen.moves.bias, few.bias)
 
     def _growth(self, seen: _Sampled, few: Few | None) -> float:
@@ -257,7 +275,7 @@ class CountIntervals:
             return max(few.growth, 1.0)
         if not isinstance(of, MeanOfRatios) or of.weights is None:
             return 1.0
-        return spared(of.ratio, of.weights, seen.cells)
+        return float(spared(of.ratio, of.weights, seen.cells))
 
     def _doubt(self, seen: _Sampled) -> float:
         """By how many times a variance is taken to be larger as few rows make it up, or few clusters."""

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.slopes import RATIOS
+from evalcli.uncertainty.cells import dot, summed
+from evalcli.uncertainty.slopes import RATIOS, or_one, where
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -77,13 +77,13 @@ def few_rows(cells: Cells, weight: float, fewer: float | HostArray = 1.0) -> Few
     return Few(weight * float(bias.sum()), grown / plain if plain > 0 else 1.0, weight * weight * dot(off, off))
 
 
-def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
+def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float | HostArray:
     """By how many times the variance of a mean of ``ratio`` over classes with ``weights`` (C,) exceeds the one seen.
 
     Classes of one row have either all or nothing, and are taken to have the same share.
     """
     kinds, squares = (np.maximum(part, 0.0) for part in cells.kinds)
-    top, bottom = (part.kinds[: len(kinds), None] for part in ratio.among(cells.margins))
+    top, bottom = (part.kinds_like(kinds) for part in ratio.among(cells.margins))
     below = np.add.reduce(bottom * kinds)
     held, share = (below > 0.0) & (weights > 0.0), weights
     if not held.all():
@@ -99,8 +99,8 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     if single.any():
         mean = float(values[single].mean())
         more = np.where(single, share**2 * mean * (1.0 - mean), more)
-    every = np.add.reduce(seen)
-    return min(max(float(np.add.reduce(more) / every), 1.0), _MOST) if every > 0.0 else 1.0
+    every = summed(seen)
+    return where(every > 0.0, np.minimum(np.maximum(summed(more) / or_one(every), 1.0), _MOST), 1.0)
 
 
 def alike_in_classes(clusters: Clusters, mean_weight: float) -> HostArray:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from evalcli.uncertainty.cells import Margins, along, dot
+from evalcli.uncertainty.cells import Margins, along, dot, summed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class Measure(Protocol):
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes at ``margins`` gain where these move by ``moved``: amounts (…, C), and n (…, 1)."""
 
-    def bias(self, cells: Cells) -> float:
+    def bias(self, cells: Cells) -> float | HostArray:
         """By how much samples of this size overstate it on average: ``½ Σ variance of a cell · second derivative``."""
 
 
@@ -101,6 +101,11 @@ class Linear(NamedTuple):
         And, without a prediction, as one of the class and as one of another.
         """
         return _kinds(self)
+
+    def kinds_like(self, amounts: HostArray) -> HostArray:
+        """The same beside ``amounts`` (4, …, C), or (6, …, C), of each kind."""
+        found: HostArray = self.kinds[: len(amounts)].reshape(-1, *(1,) * (amounts.ndim - 1))
+        return found
 
 
 @cache
@@ -158,6 +163,18 @@ def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
     return quotient
 
 
+def or_one(amount: float | HostArray) -> float | HostArray:
+    """What is divided by, 1 where that is 0."""
+    return where(amount != 0, amount, 1.0)
+
+
+def where(true: bool | HostArray, one: float | HostArray, other: float) -> float | HostArray:
+    """``one`` or the ``other``, of a sample or of each of several: of numbers NumPy takes ten times as long."""
+    if isinstance(true, np.ndarray):
+        return np.where(true, one, other)
+    return one if true else other
+
+
 class _Bend(NamedTuple):
     """Of a ratio of every class: what one more row of each kind gains (4, C), or (6, C), and what samples do (C,)."""
 
@@ -172,7 +189,7 @@ def _bend(ratio: Ratio, cells: Cells) -> _Bend:
     top, bottom = ratio.among(cells.margins)
     below, squares = bottom.of(cells.margins), cells.kinds[1]
     values = _over(top.of(cells.margins), below)
-    of_top, of_bottom = (part.kinds[: len(squares), None] for part in (top, bottom))
+    of_top, of_bottom = (part.kinds_like(squares) for part in (top, bottom))
     first = _over(of_top - values * of_bottom, below)
     second = np.add.reduce(squares * (-2.0 * _over(of_bottom * first, below)))
     cells.known[ratio] = bend = _Bend(first, second)
@@ -202,16 +219,14 @@ class MeanOfRatios(NamedTuple):
         top, bottom = self.ratio.among(margins)
         below = bottom.of(margins)
         values = _over(top.of(margins), below)
-        weights, total = self.weights, 1.0
-        if weights is None:
-            total = float(np.add.reduce(margins.support)) or 1.0
-            weights = margins.support / total
+        total = or_one(summed(margins.support)) if self.weights is None else 1.0
+        weights = margins.support / total if self.weights is None else self.weights
         share = _over(weights, below)
         slopes = [(a - values * b) * share for a, b in _read(top, bottom, margins)]
-        value = dot(weights, values)
+        value = summed(weights * values)
         if self.weights is None:
             slopes[1] = slopes[1] + (values - value) / total
-        n, *told = (float(np.add.reduce(part)) for part in slopes[3::2])
+        n, *told = (summed(part) for part in slopes[3::2])
         return Slope(value + self.constant, n, *slopes[:3], *(slopes[4] + part for part in told))
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
@@ -237,18 +252,18 @@ class MeanOfRatios(NamedTuple):
         n, *told = (part.sum(axis=-1, keepdims=True) for part in slopes[3::2])
         return Slope(gained, n, *slopes[:3], *(slopes[4] + part for part in told))
 
-    def bias(self, cells: Cells) -> float:
+    def bias(self, cells: Cells) -> float | HostArray:
         """Half the sum of second derivatives."""
         if self.constant and cells.margins.answered is not None:
             return self._with_absent.bias(replace(cells, classes=np.append(cells.classes, cells.classes[-1] + 1)))
         margins, (first, second) = cells.margins, _bend(self.ratio, cells)
         if self.weights is not None:
-            return dot(self.weights, second) / 2.0
+            return summed(self.weights * second) / 2.0
         # T = X / S with X = Σ support·value and S = Σ support: T″ = (X″ − 2·T′·S′) / S
         own = _OF_CLASS[: len(first) // 2]
         bent = 2.0 * (cells.kinds[1][own] * first[own]).sum(axis=0) + margins.support * second
-        moved = dot(cells.squares, influence_of(self, cells))
-        return (float(bent.sum()) - 2.0 * moved) / (2.0 * float(margins.support.sum()))
+        moved = cells.sums(cells.squares * influence_of(self, cells))
+        return (summed(bent) - 2.0 * moved) / (2.0 * summed(margins.support))
 
 
 def _read(top: Linear, bottom: Linear, margins: Margins) -> list[tuple[float, float]]:
@@ -275,9 +290,9 @@ def _without_absent(slope: Slope) -> Slope:
 def influence_of(of: Measure, cells: Cells) -> HostArray:
     """What one more row of each of ``cells`` adds to a metric (K,); of a mean by support its bias asks once more."""
     if not isinstance(of, MeanOfRatios) or of.weights is not None:
-        return of.slope(cells.margins).at(cells.target, cells.preds)
+        return cells.influences(of.slope(cells.margins))
     if of not in cells.known:
-        cells.known[of] = of.slope(cells.margins).at(cells.target, cells.preds)
+        cells.known[of] = cells.influences(of.slope(cells.margins))
     return cast("HostArray", cells.known[of])
 
 
@@ -323,7 +338,7 @@ class PooledRatio(NamedTuple):
         slopes = [-(gained * b + (a - value * b) * falls) / below for a, b in _read(*ratio, margins)]
         return self._slope(gained, slopes, len(margins.tp))
 
-    def bias(self, cells: Cells) -> float:
+    def bias(self, cells: Cells) -> float | HostArray:
         """Half the sum of second derivatives."""
         slope = self.slope(cells.margins)
         _, bottom = self._sums(cells.margins)
@@ -331,4 +346,4 @@ class PooledRatio(NamedTuple):
         named = predicted + answered + n_answered * self.classes
         below = support + n * self.classes + np.where(cells.preds >= 0, named, 0.0)
         below = below + np.where(cells.target == cells.preds, tp, 0.0)
-        return -dot(cells.squares * below, slope.at(cells.target, cells.preds)) / (bottom or 1.0)
+        return -cells.sums(cells.squares * below * cells.influences(slope)) / (bottom or 1.0)
