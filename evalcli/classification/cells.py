@@ -10,6 +10,7 @@ import numpy as np
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.measures import measure
+from evalcli.uncertainty.proportions import micro
 from evalcli.uncertainty.samples import Samples, moved, suits
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.counts import ConfusionCounts
     from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.intervals import Interval
     from evalcli.uncertainty.samples import Moved
 
 _TOGETHER = 1 << 16
@@ -52,13 +54,18 @@ class SliceCells(NamedTuple):
         """What moves a metric of all classes; ``None`` where the slice is looked at by itself."""
         return self.every.moved(name, self.place)
 
+    def micro(self, name: MetricName) -> Interval | None:
+        """The interval of a micro average."""
+        return self.every.micro(name, self.place)
+
 
 class SlicedCells:
     """The cells of every slice of rows that count alike, and how metrics move in each, found of all of them at once."""
 
     def __init__(self, setting: Setting, every: Sequence[ConfusionCounts]) -> None:
         self._setting, self._every = setting, every
-        self._known: dict[MetricName, dict[int, Moved]] = {}
+        self._moved: dict[MetricName, dict[int, Moved]] = {}
+        self._micro: dict[MetricName, dict[int, Interval]] = {}
 
     def at(self, place: int) -> SliceCells:
         """Those of one slice."""
@@ -73,19 +80,34 @@ class SlicedCells:
         """The same of the slice at ``place``."""
         if place not in self._suiting:
             return None
-        if name not in self._known:
-            declared = len(self._setting.names) if self._setting.scope == "declared" else None
+        if name not in self._moved:
             found: dict[int, Moved] = {}
             for places, samples in self._beside:
-                of = measure(name, self.cells[places[0]], declared=declared)
+                of = measure(name, self.cells[places[0]], declared=self._declared)
                 found |= zip(places, moved(of, samples), strict=True)
-            self._known[name] = found
-        return self._known[name][place]
+            self._moved[name] = found
+        return self._moved[name][place]
+
+    def micro(self, name: MetricName, place: int) -> Interval | None:
+        """The interval of a micro average of the slice at ``place``."""
+        if place not in self._suiting or self._setting.confidence is None:
+            return None
+        if name not in self._micro:
+            cells = list(self._suiting.values())
+            classes = [self._declared or one.size for one in cells]
+            found = micro(name, cells, self._setting.confidence.critical, classes)
+            self._micro[name] = dict(zip(self._suiting, found, strict=True))
+        return self._micro[name][place]
+
+    @property
+    def _declared(self) -> int | None:
+        """Over how many classes means run where it is not those that occur."""
+        return len(self._setting.names) if self._setting.scope == "declared" else None
 
     @cached_property
-    def _suiting(self) -> frozenset[int]:
-        """The slices that may lie beside others."""
-        return frozenset(place for place, one in enumerate(self.cells) if suits(one))
+    def _suiting(self) -> dict[int, Cells]:
+        """Those of slices that may lie beside others, by place."""
+        return {place: one for place, one in enumerate(self.cells) if suits(one)}
 
     @cached_property
     def _beside(self) -> list[tuple[list[int], Samples]]:
@@ -94,7 +116,7 @@ class SlicedCells:
 
     def _alike(self) -> Iterator[list[int]]:
         waiting: dict[int, list[int]] = {}
-        for place in sorted(self._suiting):
+        for place in self._suiting:
             one = self.cells[place]
             places = waiting.setdefault(one.size, [])
             places.append(place)

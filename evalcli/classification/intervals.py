@@ -115,7 +115,7 @@ class Intervals:
             declared=len(setting.names) if setting.scope == "declared" else None,
             clusters=self._clustered(),
             method=self._method,
-            moved=None if known is None else known.moved,
+            beside=known,
         )
 
     def _clustered(self) -> Clusters | None:

@@ -26,12 +26,12 @@ from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, s
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
-from evalcli.uncertainty.samples import Moved
+from evalcli.uncertainty.samples import Beside, Moved
 from evalcli.uncertainty.slopes import MeanOfRatios, influence_of
 from evalcli.uncertainty.untold import untold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -81,8 +81,8 @@ class CountIntervals:
     """The intervals of one confusion matrix; replicates are drawn once, and only when a metric asks for them.
 
     ``positive`` and ``classes`` are the task's, as ``registry.evaluate`` takes them; ``declared`` is the number of
-    classes that means run over where it is not those that occur. ``method`` says what composites get, and ``moved``
-    what the delta method reads, where it was found of several samples beside each other.
+    classes that means run over where it is not those that occur. ``method`` says what composites get, and ``beside``
+    says what was found of several samples beside each other.
 
     >>> from evalcli.metrics.registry import parse
     >>> from evalcli.uncertainty.cells import Cells
@@ -101,13 +101,13 @@ class CountIntervals:
         declared: int | None = None,
         clusters: Clusters | None = None,
         method: Method = "auto",
-        moved: Callable[[MetricName], Moved | None] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.cells = cells if clusters is None else clusters.cells
         self._mean_weight = float(cells.spread.n) / cells.n if cells.n > 0 else 1.0
         self.confidence = Confidence() if confidence is None else confidence
         self._positive, self._classes, self._declared = positive, classes, declared
-        self._clusters, self._method, self._moved = clusters, method, moved
+        self._clusters, self._method, self._beside = clusters, method, beside
         self._critical = self.confidence.critical if clusters is None else clusters.critical(self.confidence)
 
     @property
@@ -196,6 +196,8 @@ class CountIntervals:
         if place != ALL:
             held = name.base in proportions.SHARES
             return proportions.of_class(name.base, cells, place, critical) if held else None
+        if name.average == "micro" and self._beside is not None and (known := self._beside.micro(name)) is not None:
+            return known
         return proportions.overall(name, cells, critical, self._declared or cells.size)
 
     def _sampled(self, name: MetricName, place: int) -> _Sampled:
@@ -243,9 +245,9 @@ class CountIntervals:
 
     def _known(self, name: MetricName, place: int) -> Moved | None:
         """What was found of a metric of all classes, of this sample beside others; nothing of few rows is in it."""
-        if self._moved is None or place != ALL or self._few(name, self.cells) is not None:
+        if self._beside is None or place != ALL or self._few(name, self.cells) is not None:
             return None
-        return self._moved(name)
+        return self._beside.moved(name)
 
     def _delta(self, name: MetricName, value: float, moved: Moved, cells: Cells, critical: float) -> Interval:
         """Wilson's interval for the variance, around the value without its bias."""

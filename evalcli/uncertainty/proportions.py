@@ -25,7 +25,7 @@ from evalcli.metrics.counts import Counts
 from evalcli.uncertainty.intervals import Interval, wilson, wilson_ends, wilson_weighted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -39,8 +39,9 @@ SHARES = ("precision", "recall", "specificity", "npv", "jaccard", "f1")
 
 def of_class(base: str, cells: Cells, place: int, critical: float) -> Interval:
     """The interval of one class; (0, 1) where the metric is undefined."""
-    right, wrong = _rows(base, cells.margins, place)
-    found = wilson_weighted(right, wrong, *_rows(base, cells.spread, place), critical)
+    sides = _rows(base, cells.margins, place)
+    squares = _rows(base, cells.spread, place) if cells.weighted else sides
+    found = wilson_weighted(*sides, *squares, critical)
     return Interval(through(base, found.low), through(base, found.high), found.method)
 
 
@@ -107,12 +108,23 @@ def overall(name: MetricName, cells: Cells, critical: float, classes: int) -> In
         sides = right, cells.n - right, squares, float(cells.spread.n) - squares
         first = _at_once(cells.margins.support, cells.n**2 / float(cells.spread.n), critical)
         return replace(wilson_weighted(*sides, critical), low=wilson_weighted(*sides, first).low)
-    curve = _curve(name, cells, classes)
-    if curve is None:
+    if name.base in {"accuracy", "error_rate"} or (name.base == "recall" and name.average == "weighted"):
+        found = _accuracy(cells, critical)
+        return found.flipped(1.0) if name.base == "error_rate" else found
+    if name.average != "micro" or (cells.preds < 0).any():
         return None
-    accuracy = _accuracy(cells, critical)
-    low, high = sorted(curve(np.array([accuracy.low, accuracy.high])).tolist())
-    return Interval(low, high, accuracy.method)
+    return micro(name, [cells], critical, [classes])[0]
+
+
+def micro(name: MetricName, every: Sequence[Cells], critical: float, classes: Sequence[int]) -> list[Interval]:
+    """The intervals of a micro average over so many ``classes`` of samples of which all rows have a prediction."""
+    accuracy = np.array([(found.low, found.high) for found in (_accuracy(one, critical) for one in every)])
+    n = np.array([[one.n] for one in every])
+    right = (accuracy * n)[..., None]
+    of_class = np.broadcast_to(n[..., None], right.shape)
+    one = Counts(right, of_class, of_class, np.broadcast_to(n * np.array(classes)[:, None], accuracy.shape))
+    ends = np.sort(name.entry.formula(one, *name.arguments)[..., 0])
+    return [Interval(low, high, "wilson") for low, high in ends.tolist()]
 
 
 def _accuracy(cells: Cells, critical: float) -> Interval:
@@ -124,22 +136,3 @@ def _accuracy(cells: Cells, critical: float) -> Interval:
         cells.known[key] = wilson_weighted(*ends, critical)
     found: Interval = cells.known[key]
     return found
-
-
-def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[HostArray], HostArray] | None:
-    """What the metric is at accuracies (K,)."""
-    if name.base == "accuracy" or (name.base == "recall" and name.average == "weighted"):
-        return lambda accuracy: accuracy
-    if name.base == "error_rate":
-        return lambda accuracy: 1.0 - accuracy
-    if name.average != "micro" or (cells.preds < 0).any():
-        return None
-    n = cells.n
-
-    def pooled(accuracy: HostArray) -> HostArray:
-        right, every = (accuracy * n)[:, None], np.full((len(accuracy), 1), n)
-        one = Counts(right, every, every, np.full(len(accuracy), n * classes))
-        values: HostArray = name.entry.formula(one, *name.arguments)[:, 0]
-        return values
-
-    return pooled

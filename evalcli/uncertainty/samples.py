@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.intervals import Interval
     from evalcli.uncertainty.slopes import Measure
 
 LEAST_ROWS = 2.0
@@ -34,6 +36,16 @@ class Moved(NamedTuple):
     bias: float
     plain: float
     variance: float
+
+
+class Beside(Protocol):
+    """What was found of a sample beside others; ``None`` where it is looked at by itself."""
+
+    def moved(self, name: MetricName) -> Moved | None:
+        """What moves a metric of all classes."""
+
+    def micro(self, name: MetricName) -> Interval | None:
+        """The interval of a micro average."""
 
 
 def suits(cells: Cells) -> bool:

@@ -12,6 +12,7 @@ from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.registry import default_names, parse
 from evalcli.task import Task
 from evalcli.uncertainty.counted import CountIntervals
+from evalcli.uncertainty.intervals import Confidence
 
 
 def drawn(classes):
@@ -43,14 +44,15 @@ def test_every_interval_of_every_slice_is_its_own(monkeypatch, together, scope, 
     monkeypatch.setattr(cells, "_TOGETHER", together)
     every, task = drawn(classes), "binary" if classes == 2 else "multiclass"
     names = tuple(map(str, range(classes)))
-    setting = Setting(Task(task, "labels", "labels", names), names, np.arange(classes), scope)
+    kind = Task(task, "labels", "labels", names)
+    setting = Setting(kind, names, np.arange(classes), scope, confidence=Confidence())
     sliced, beside = SlicedCells(setting, every), 0
     asked = [name for name in map(parse, default_names(task, classes)) if not name.entry.needs_scores]
     asked += map(parse, ("fbeta0.5_macro", "fbeta2_weighted", "f1[1]", "fbeta2[1]", "npv[0]"))
     told = {"classes": names, "positive": 1, "declared": classes if scope == "declared" else None, "method": "delta"}
     for place in range(len(every)):
         one = sliced.at(place)
-        alone, together = CountIntervals(one.cells, **told), CountIntervals(one.cells, **told, moved=one.moved)
+        alone, together = CountIntervals(one.cells, **told), CountIntervals(one.cells, **told, beside=one)
         assert [together.of(name) for name in asked] == [alone.of(name) for name in asked]
-        beside += one.moved(parse("f1_macro")) is not None
+        beside += one.moved(parse("f1_macro")) is not None and one.micro(parse("f1_micro")) is not None
     assert beside == 5
