@@ -11,7 +11,7 @@ from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.measures import measure
 from evalcli.uncertainty.proportions import micro
-from evalcli.uncertainty.samples import Samples, moved, suits
+from evalcli.uncertainty.samples import Moved, Samples, moved, suits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.counts import ConfusionCounts
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Interval
-    from evalcli.uncertainty.samples import Moved
 
 _TOGETHER = 1 << 16
 """Cells of slices that a formula sees at once: what it makes of them stays in the cache."""
@@ -64,7 +63,7 @@ class SlicedCells:
 
     def __init__(self, setting: Setting, every: Sequence[ConfusionCounts]) -> None:
         self._setting, self._every = setting, every
-        self._moved: dict[MetricName, dict[int, Moved]] = {}
+        self._moved: dict[MetricName, HostArray] = {}
         self._micro: dict[MetricName, dict[int, Interval]] = {}
 
     def at(self, place: int) -> SliceCells:
@@ -81,12 +80,10 @@ class SlicedCells:
         if place not in self._suiting:
             return None
         if name not in self._moved:
-            found: dict[int, Moved] = {}
+            self._moved[name] = found = np.empty((len(self.cells), len(Moved._fields)))
             for places, samples in self._beside:
-                of = measure(name, self.cells[places[0]], declared=self._declared)
-                found |= zip(places, moved(of, samples), strict=True)
-            self._moved[name] = found
-        return self._moved[name][place]
+                found[places] = moved(measure(name, self.cells[places[0]], declared=self._declared), samples)
+        return Moved(*self._moved[name][place].tolist())
 
     def micro(self, name: MetricName, place: int) -> Interval | None:
         """The interval of a micro average of the slice at ``place``."""

@@ -102,11 +102,13 @@ class Samples(Cells):
         return Slope(slope.value, self.each(slope.n), *by_class).at(self.target, self.preds)
 
 
-def moved(of: Measure, samples: Samples) -> list[Moved]:
-    """How a metric of all classes moves in each of them."""
+def moved(of: Measure, samples: Samples) -> HostArray:
+    """What moves a metric of all classes in each of them: (S, 3), as ``Moved`` has it."""
     errors = np.sqrt(samples.squares) * influence_of(of, samples)
     plain = samples.sums(errors * errors)
     variance = plain
     if isinstance(of, MeanOfRatios) and of.weights is not None:
         variance = plain * spared(of.ratio, of.weights, samples)
-    return list(map(Moved, *(np.asarray(part)[:, 0].tolist() for part in (of.bias(samples), plain, variance))))
+    found = np.concatenate([of.bias(samples), plain, variance], axis=1)
+    samples.known.clear()  # of thousands of samples it is more than they are
+    return found
