@@ -85,7 +85,7 @@ def test_what_another_process_could_not_do_is_done_here(how: Callable[[], object
     assert children() == before
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+@pytest.mark.parametrize("kind", ["labels", "binary", "multiclass", "multilabel", "regression"])
 def test_slices_are_reported_alike_by_any_number_of_processes(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -93,6 +93,7 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     target = rng.integers(0, 3, 900) if kind == "multiclass" else (rng.random((900, 3)) < 0.4).astype(np.int64)
     scores = rng.normal(size=(900, 3))
     columns = {
+        "labels": (rng.integers(0, 2, 900), target[..., 0] if target.ndim > 1 else target),
         "binary": (1 / (1 + np.exp(-scores[:, 0])), target[..., 0] if target.ndim > 1 else target),
         "multiclass": (scores, target),
         "multilabel": (1 / (1 + np.exp(-scores)), target),
@@ -103,12 +104,17 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     asked: list[int] = []
     real = forks.Apart
     monkeypatch.setattr(forks, "Apart", lambda *given: asked.append(given[2]) or real(*given))
-    command = ("report", path, "--task", kind, "--by", "site", "--resamples", 100, "-f", "json")
+    task = "binary" if kind == "labels" else kind
+    command = ("report", path, "--task", task, "--by", "site", "--resamples", 100, "-f", "json")
     alone = run(*command, "--workers", 1)
+    if kind == "labels":  # which are told of in less time than a process takes to start
+        assert run(*command, "--workers", 3).stdout == alone.stdout
+        assert not asked
+        monkeypatch.setattr(reporting, "LEAST_COUNTED", 20)
     told = run(*command, "--workers", 3, "--batch-size", 200)
     assert (told.code, told.stdout) == (0, alone.stdout)
     assert asked == [3]
-    monkeypatch.setattr(reporting, "LEAST_SLICES", 21)
+    monkeypatch.setattr(reporting, "LEAST_COUNTED" if kind == "labels" else "LEAST_SLICES", 21)
     assert run(*command, "--workers", 3).stdout == alone.stdout
     assert asked == [3]
 

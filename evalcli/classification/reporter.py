@@ -166,7 +166,8 @@ class Reporter:
         def metrics(one: Sliced[_Held]) -> dict[str, Value]:
             return self._values(self._numbers_of(one), usual, one.slicer.name)
 
-        return SliceRows(metrics, self._sliced(), self.plan)
+        counted = self.scores is None and not self.source.weighted and not self.clusters_in
+        return SliceRows(metrics, self._sliced(), self.plan, counted=counted)
 
     def _sliced(self) -> list[Sliced[_Held]]:
         every = [
