@@ -282,38 +282,34 @@ def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:
     bins = bins[order]
     both = np.flatnonzero(bins[1:] == bins[:-1])  # the positives' entry; that of the negatives stands behind it
     at_pos, at_neg = order[both], order[both + 1] - len(pos.least)
-    pos_above = pos.least[at_pos] > neg.largest[at_neg]
-    neg_above = neg.least[at_neg] > pos.largest[at_pos]
+    pos_least, pos_largest = pos.least[at_pos], pos.largest[at_pos]
+    neg_least, neg_largest = neg.least[at_neg], neg.largest[at_neg]
+    pos_above, neg_above = pos_least > neg_largest, neg_least > pos_largest
     swapped = both[pos_above]
     order[swapped], order[swapped + 1] = order[swapped + 1], order[swapped]
-    shared = ~(pos_above | neg_above)
-    begins = np.ones(len(order), bool)
-    begins[both[shared] + 1] = False
-    number = np.cumsum(begins) - 1
-    place = np.empty(len(order), np.int64)
+    shared = np.flatnonzero(~(pos_above | neg_above))
+    number = np.ones(len(order), np.int64)
+    number[both[shared] + 1] = 0
+    np.cumsum(number, out=number)
+    size = int(number[-1]) if len(number) else 0
+    np.subtract(size, number, out=number)
+    place = np.empty_like(number)
     place[order] = number
-    size, at = int(place.max(initial=-1)) + 1, np.split(place, [len(pos.least)])
-    at_pos, at_neg = at_pos[shared], at_neg[shared]
-    mixed, spread = np.zeros(size, bool), np.zeros(size, bool)
-    spread[at[0]] = pos.least != pos.largest
-    one_key = (pos.least[at_pos] == neg.largest[at_neg]) & (neg.least[at_neg] == pos.largest[at_pos])
-    mixed[at[0][at_pos]] = ~one_key
-    score = least[order[begins]]
-    score[at[0][at_pos]] = np.minimum(pos.least[at_pos], neg.least[at_neg])
+    places, at_shared = np.split(place, [len(pos.least)]), place[at_pos[shared]]
+    score, (mixed, spread) = np.empty(size, least.dtype), np.zeros((2, size), bool)
+    for side, at in zip((pos, neg), places, strict=True):
+        score[at] = side.least
+    score[at_shared] = np.minimum(pos_least, neg_least)[shared]
+    if shift:
+        spread[places[0]] = pos.least != pos.largest
+        mixed[at_shared] = ((pos_least != neg_largest) | (neg_least != pos_largest))[shared]
     amounts = []
-    for side, places in zip((pos, neg), at, strict=True):
+    for side, at in zip((pos, neg), places, strict=True):
         values = side.values()
         amounts.append(np.zeros(size, values.dtype))
-        amounts[-1][places] = values
-    return Ranking(
-        score=scores_of(score)[::-1],
-        pos=amounts[0][::-1],
-        neg=amounts[1][::-1],
-        mixed=mixed[::-1],
-        spread=spread[::-1],
-        shift=shift,
-        bits=least.dtype.itemsize * 8,
-    )
+        amounts[-1][at] = values
+    bits = least.dtype.itemsize * 8
+    return Ranking(scores_of(score), amounts[0], amounts[1], mixed, spread, shift, bits)
 
 
 def over_columns(

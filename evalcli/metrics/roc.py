@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from evalcli.metrics.once import CachedProperty, once
-from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, added, precisions, share
+from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, added, precisions, share, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -94,15 +94,25 @@ class Ranking:
         """How many negatives there are, or the sum of their weights."""
         return self._total(self.neg)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether what is read off all segments may be kept."""
+        return len(self.pos) <= _KEPT
+
+    @CachedProperty
+    def sums(self) -> tuple[HostArray, HostArray]:
+        """What there is of either side before each segment, and of all (K + 1,)."""
+        return sums_of(self.pos), sums_of(self.neg)
+
     @CachedProperty
     def found(self) -> HostArray:
         """The positives up to the end of each segment (K,) float64."""
-        return _running(self.pos)
+        return (self.sums[0] if self.is_short else sums_of(self.pos))[1:].astype("float64", copy=False)
 
     @CachedProperty
     def alarms(self) -> HostArray:
         """The negatives up to the end of each segment (K,) float64."""
-        return _running(self.neg)
+        return (self.sums[1] if self.is_short else sums_of(self.neg))[1:].astype("float64", copy=False)
 
     def _total(self, amounts: HostArray) -> float:
         """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
@@ -124,16 +134,9 @@ class Ranking:
         return 0.0 if self.exact else self.rounding + SUM_ROUNDING
 
 
-def _running(amounts: HostArray) -> HostArray:
-    """The running sums (K,) float64: of counts they are exact, and whole numbers are added in a quarter of the time."""
-    is_counted = amounts.dtype.kind == "i"
-    found: HostArray = amounts.cumsum().astype("float64") if is_counted else amounts.cumsum(dtype="float64")
-    return found
-
-
 def _blocks(ranking: Ranking) -> Iterable[Block]:
     """The blocks, from the highest score down; those of a short ranking are kept, for other numbers of it."""
-    if len(ranking.pos) > _KEPT:
+    if not ranking.is_short:
         return _made(ranking)
     if _BLOCKS not in ranking.known:
         ranking.known[_BLOCKS] = list(_made(ranking))
@@ -142,17 +145,17 @@ def _blocks(ranking: Ranking) -> Iterable[Block]:
 
 
 def _made(ranking: Ranking) -> Iterator[Block]:
-    import numpy as np
-
-    found, alarms = ranking.pos[:0].sum(), ranking.neg[:0].sum()
+    whole = ranking.sums if ranking.is_short else None
+    found = alarms = 0
     for start in range(0, len(ranking.pos), BLOCK):
         part = slice(start, start + BLOCK)
-        # one running sum: with weights, a segment starts to the bit where the last one ended
-        tp = np.concatenate([[found], ranking.pos[part]]).cumsum()
-        fp = np.concatenate([[alarms], ranking.neg[part]]).cumsum()
-        found, alarms = tp[-1], fp[-1]
-        doubts = (ranking.mixed[part], ranking.spread[part])
-        yield Block(ranking.pos[part], ranking.neg[part], *doubts, tp[:-1], fp[:-1], tp[1:], fp[1:])
+        if whole is None:
+            tp, fp = sums_of(ranking.pos[part], found), sums_of(ranking.neg[part], alarms)
+            found, alarms = tp[-1], fp[-1]
+        else:
+            tp, fp = (side[start : start + BLOCK + 1] for side in whole)
+        sides = (ranking.pos[part], ranking.neg[part], ranking.mixed[part], ranking.spread[part])
+        yield Block(*sides, tp[:-1], fp[:-1], tp[1:], fp[1:])
 
 
 _Terms: TypeAlias = "Callable[[Block], tuple[HostArray, HostArray]]"
@@ -197,11 +200,12 @@ def auroc(ranking: Ranking) -> Certified:
     if not ranking.counted:
         low, high = _sums(ranking, lambda block: _weighted_pairs(block, positives, negatives))
         return _between(low, high, ranking.sum_rounding)
-    beaten, doubt = 0, 0
+    behind, doubt, few = 0, 0, 2 * int(positives) * int(negatives) < 1 << 63
     for block in _blocks(ranking):
-        beaten += 2 * _dot(block.pos, int(negatives) - block.fp) + _dot(block.pos, block.neg)
-        doubt += _dot(block.pos, block.neg * block.mixed)
-    return area(beaten, doubt, int(positives), int(negatives))
+        behind += _dot(block.pos, block.fp0 + block.fp, few)
+        doubt += _dot(block.pos, block.neg * block.mixed, few) if block.mixed.any() else 0
+    pairs = int(positives) * int(negatives)
+    return area(2 * pairs - behind, doubt, int(positives), int(negatives))
 
 
 def area(beaten: int, doubt: int, positives: int, negatives: int) -> Certified:
@@ -212,8 +216,10 @@ def area(beaten: int, doubt: int, positives: int, negatives: int) -> Certified:
     return Certified(beaten / pairs, (beaten - doubt) / pairs, (beaten + doubt) / pairs)
 
 
-def _dot(left: HostArray, right: HostArray) -> int:
-    """``Σ left·right`` of counts, which may go far beyond int64."""
+def _dot(left: HostArray, right: HostArray, few: bool) -> int:
+    """``Σ left·right`` of counts, which may go far beyond int64, but where they are ``few``."""
+    if few:
+        return int(left @ right)
     low = int(left @ (right & ((1 << LIMB) - 1)))
     return (int(left @ (right >> LIMB)) << LIMB) + low
 

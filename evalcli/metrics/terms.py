@@ -6,17 +6,17 @@ Importing this module imports no numpy.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.metrics.arrays import is_host, namespace
 
 if TYPE_CHECKING:
-    from evalcli.metrics.arrays import Array
+    from evalcli.metrics.arrays import Array, HostArray
 
 BLOCK = 1 << 14
 """Segments that are looked at at a time."""
-LIMB = 20
-"""Counts are multiplied in two parts: up to 2^42 rows no sum of products leaves int64."""
+LIMB = 21
+"""Counts, or twice as many, are multiplied in two parts: up to 2^42 rows no sum of products leaves int64."""
 SUM_ROUNDING = 128 * sys.float_info.epsilon
 """More than what adding up terms of one sign by halves may be off by, relatively."""
 _FAR = 1e60
@@ -54,6 +54,18 @@ def added(terms: Array) -> Array:
         terms = namespace(terms).concat([paired, alone], axis=-1) if size < 2 * half else paired
         size = half
     return terms[..., 0] if size else terms.sum(-1)
+
+
+def sums_of(amounts: HostArray, before: Any = 0) -> HostArray:
+    """What there is ``before`` each of ``amounts``, and at last (K + 1,).
+
+    It is one running sum: with weights, a segment starts to the bit where the last one ended. Whole numbers are added
+    in a tenth of the time.
+    """
+    import numpy as np
+
+    sums: HostArray = np.concatenate([np.array([before], amounts.dtype), amounts])
+    return sums.cumsum(out=sums)
 
 
 def share(part: Array, whole: Array) -> Array:

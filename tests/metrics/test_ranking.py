@@ -313,6 +313,8 @@ def test_counts_far_beyond_int64_are_multiplied_exactly():
     below = [sum(neg[place + 1 :]) for place in range(3)]
     truth = Fraction(sum(p * (2 * b + n) for p, b, n in zip(pos, below, neg, strict=True)), 2 * sum(pos) * sum(neg))
     assert auroc(ranked(pos, neg)).value == float(truth)
+    half = 2**41
+    assert [auroc(ranked(*sides)).value for sides in (([half], [half]), ([0, half], [half, 0]))] == [0.5, 0.0]
 
 
 def test_float_types_agree():

@@ -79,6 +79,21 @@ def test_joined_segments_keep_all_rows_and_are_narrow_at_both_ends():
     assert 1000 < both.max() < 1300
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_of_segments_begin_where_a_look_at_every_segment_says(seed):
+    rng = np.random.default_rng(seed)
+    pos, neg = (rng.poisson(rng.gamma(0.2, 20.0, 3000 * 4**seed)) for _ in range(2))
+    for most in (64, 128):
+        places = sum(np.arcsin(np.sqrt(side.cumsum() / side.sum())) for side in (pos, neg))
+        runs = np.minimum((places * (most / np.pi) * (1 - 1e-12)).astype(int), most - 1)
+        heads = np.flatnonzero(np.diff(runs, prepend=-1))
+        known = {}
+        for _ in range(2):
+            assert [side.tolist() for side in joined(pos, neg, most, known)] == [
+                np.add.reduceat(side, heads).tolist() for side in (pos, neg)
+            ]
+
+
 KINDS = {
     "mixed": sides_of(3, (1, 40)),
     "perfect": (np.array([[5.0, 0.0]]), np.array([[0.0, 5.0]])),
