@@ -119,7 +119,7 @@ class ConfidenceTable(ProbabilityState):
             least = largest = least[heads]
             sides = [np.add.reduceat(amounts, heads) for amounts in sides]
         low, high = (scores_of(keys[::-1]) + _offset(self.form) for keys in (least, largest))
-        return ConfidenceGroups(low, high, *(amounts[::-1] for amounts in sides))
+        return ConfidenceGroups(low, high, *(amounts[::-1].copy() for amounts in sides))
 
 
 def _bits(form: ScoreForm) -> int:

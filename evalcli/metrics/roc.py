@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from evalcli.metrics.once import CachedProperty, once
-from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, added, precisions, share, sums_of
+from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, Curve, added, precisions, share, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -100,19 +100,19 @@ class Ranking:
         return len(self.pos) <= _KEPT
 
     @CachedProperty
-    def sums(self) -> tuple[HostArray, HostArray]:
-        """What there is of either side before each segment, and of all (K + 1,)."""
-        return sums_of(self.pos), sums_of(self.neg)
+    def curve(self) -> Curve:
+        """What there is of either side, of a short ranking kept."""
+        return Curve.of(self.pos, self.neg)
 
     @CachedProperty
     def found(self) -> HostArray:
         """The positives up to the end of each segment (K,) float64."""
-        return (self.sums[0] if self.is_short else sums_of(self.pos))[1:].astype("float64", copy=False)
+        return self.curve.tp[1:] if self.is_short else sums_of(self.pos)[1:].astype("float64", copy=False)
 
     @CachedProperty
     def alarms(self) -> HostArray:
         """The negatives up to the end of each segment (K,) float64."""
-        return (self.sums[1] if self.is_short else sums_of(self.neg))[1:].astype("float64", copy=False)
+        return self.curve.fp[1:] if self.is_short else sums_of(self.neg)[1:].astype("float64", copy=False)
 
     def _total(self, amounts: HostArray) -> float:
         """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
@@ -145,17 +145,16 @@ def _blocks(ranking: Ranking) -> Iterable[Block]:
 
 
 def _made(ranking: Ranking) -> Iterator[Block]:
-    whole = ranking.sums if ranking.is_short else None
-    found = alarms = 0
+    tp: Any = 0
+    fp: Any = 0
     for start in range(0, len(ranking.pos), BLOCK):
         part = slice(start, start + BLOCK)
-        if whole is None:
-            tp, fp = sums_of(ranking.pos[part], found), sums_of(ranking.neg[part], alarms)
-            found, alarms = tp[-1], fp[-1]
+        if ranking.is_short:
+            curve = ranking.curve.cut(start, start + BLOCK)
         else:
-            tp, fp = (side[start : start + BLOCK + 1] for side in whole)
-        sides = (ranking.pos[part], ranking.neg[part], ranking.mixed[part], ranking.spread[part])
-        yield Block(*sides, tp[:-1], fp[:-1], tp[1:], fp[1:])
+            curve = Curve.of(ranking.pos[part], ranking.neg[part], tp, fp)
+            tp, fp = curve.tp[-1], curve.fp[-1]
+        yield curve.block(ranking.mixed[part], ranking.spread[part])
 
 
 _Terms: TypeAlias = "Callable[[Block], tuple[HostArray, HostArray]]"
@@ -200,11 +199,14 @@ def auroc(ranking: Ranking) -> Certified:
     if not ranking.counted:
         low, high = _sums(ranking, lambda block: _weighted_pairs(block, positives, negatives))
         return _between(low, high, ranking.sum_rounding)
-    behind, doubt, few = 0, 0, 2 * int(positives) * int(negatives) < 1 << 63
-    for block in _blocks(ranking):
-        behind += _dot(block.pos, block.fp0 + block.fp, few)
-        doubt += _dot(block.pos, block.neg * block.mixed, few) if block.mixed.any() else 0
     pairs = int(positives) * int(negatives)
+    behind, doubt, before = 0, 0, 0
+    for start in range(0, len(ranking.pos), BLOCK):
+        pos, neg, mixed = (side[start : start + BLOCK] for side in (ranking.pos, ranking.neg, ranking.mixed))
+        ends = sums_of(neg, before)
+        before = ends[-1]
+        behind += _dot(pos, ends[:-1] + ends[1:], pairs)
+        doubt += _dot(pos, neg * mixed, pairs) if mixed.any() else 0
     return area(2 * pairs - behind, doubt, int(positives), int(negatives))
 
 
@@ -216,9 +218,9 @@ def area(beaten: int, doubt: int, positives: int, negatives: int) -> Certified:
     return Certified(beaten / pairs, (beaten - doubt) / pairs, (beaten + doubt) / pairs)
 
 
-def _dot(left: HostArray, right: HostArray, few: bool) -> int:
-    """``Σ left·right`` of counts, which may go far beyond int64, but where they are ``few``."""
-    if few:
+def _dot(left: HostArray, right: HostArray, pairs: int) -> int:
+    """``Σ left·right`` of counts, at most twice as many as ``pairs``, which may go far beyond int64."""
+    if pairs < 1 << 62:
         return int(left @ right)
     low = int(left @ (right & ((1 << LIMB) - 1)))
     return (int(left @ (right >> LIMB)) << LIMB) + low
@@ -269,10 +271,14 @@ def partial_auroc(ranking: Ranking, max_fpr: float = 0.1) -> Certified:
     def areas(block: Block) -> tuple[HostArray, HostArray]:
         import numpy as np
 
-        width = np.clip(max_fpr * negatives - block.fp0, 0, block.neg)
-        middle = block.tp0 + block.pos * share(width, block.neg) / 2
-        heights = np.where(block.mixed, block.tp0, middle), np.where(block.mixed, block.tp, middle)
-        return width / negatives * (heights[0] / positives), width / negatives * (heights[1] / positives)
+        stop = int(block.fp0.searchsorted(max_fpr * negatives))  # what lies beyond adds nothing
+        some = Block(*(part[:stop] for part in block))
+        width = np.minimum(max_fpr * negatives - some.fp0, some.neg)
+        middle = some.tp0 + some.pos * share(width, some.neg) / 2
+        sides = np.zeros((2, len(block.pos)))
+        for side, end in zip(sides, (some.tp0, some.tp), strict=True):
+            np.multiply(width / negatives, np.where(some.mixed, end, middle) / positives, out=side[:stop])
+        return sides[0], sides[1]
 
     chance = max_fpr**2 / 2
     low, high = ((1 + (total - chance) / (max_fpr - chance)) / 2 for total in _sums(ranking, areas))
@@ -386,6 +392,6 @@ def ks(ranking: Ranking) -> Certified:
 
         tp0, tp = block.tp0 / ranking.positives, block.tp / ranking.positives
         fp0, fp = block.fp0 / ranking.negatives, block.fp / ranking.negatives
-        return np.abs(tp - fp), np.maximum(tp - fp0, fp - tp0)[block.mixed]
+        return np.abs(tp - fp), np.maximum(tp - fp0, fp - tp0) * block.mixed
 
     return _between(*_maxima(ranking, distances), ranking.rounding)

@@ -58,16 +58,23 @@ def aurc(groups: ConfidenceGroups) -> Certified:
     order, coarse = _ordered(groups), groups.coarse
     counted = groups.right.dtype.kind == "i"
     total = float(order.rows.sum())
-    even = _area(order.rows, order.wrong, order.rows_before, order.wrong_before, counted)
+    span = harmonic_span if counted else _log_span
+    whole = span(order.rows_before, order.rows)
+    even = _area(*order, whole)
     value = float(even.sum()) / total
     if not coarse.any():
         return Certified(value, value, value)
     doubtful = np.flatnonzero(coarse & (order.wrong > 0) & (order.wrong < order.rows))  # others have one order
-    m, w, k0, e0 = (part[doubtful] for part in order)
-    span, right = harmonic_span if counted else _log_span, m - w
+    m, w, k0, e0, whole = (part[doubtful] for part in (*order, whole))
+    right = m - w
     last, first = even.copy(), even
-    last[doubtful] = e0 * span(k0, right) + (w + (e0 - (k0 + right)) * span(k0 + right, w))
-    first[doubtful] = w + (e0 - k0) * span(k0, w) + (e0 + w) * span(k0 + w, right)
+    before, wrong_before = span(k0, right), span(k0, w)
+    if counted:
+        behind, right_behind = whole - before, whole - wrong_before
+    else:  # an integral from 0 on has no parts
+        behind, right_behind = span(k0 + right, w), span(k0 + w, right)
+    last[doubtful] = e0 * before + (w + (e0 - (k0 + right)) * behind)
+    first[doubtful] = w + (e0 - k0) * wrong_before + (e0 + w) * right_behind
     low, high = (float(bound.sum()) / total for bound in (last, first))
     return Certified(value, min(low, value), max(high, value))
 
@@ -77,8 +84,8 @@ def best_aurc(groups: ConfidenceGroups) -> float:
     if not len(groups.n):
         return float("nan")
     right, wrong = (np.array([float(amount.sum())]) for amount in (groups.right, groups.wrong))
-    counted = groups.right.dtype.kind == "i"
-    return float(_area(wrong, wrong, right, np.zeros(1), counted)[0] / (right[0] + wrong[0]))
+    span = harmonic_span if groups.right.dtype.kind == "i" else _log_span
+    return float(_area(wrong, wrong, right, np.zeros(1), span(right, wrong))[0] / (right[0] + wrong[0]))
 
 
 def excess_aurc(groups: ConfidenceGroups) -> Certified:
@@ -134,8 +141,9 @@ def risk_coverage(groups: ConfidenceGroups, points: int = 20) -> list[RiskPoint]
 
 @once
 def _ordered(groups: ConfidenceGroups) -> _Order:
-    rows, wrong = groups.n.astype(np.float64), groups.wrong.astype(np.float64)
-    return _Order(rows, wrong, np.cumsum(rows) - rows, np.cumsum(wrong) - wrong)
+    sides = groups.n, groups.wrong
+    every = (*sides, *(np.cumsum(side) - side for side in sides))  # whole numbers as such: in a tenth of the time
+    return _Order(*(part.astype(np.float64, copy=False) for part in every))
 
 
 def _cut(order: _Order, coverage: float) -> tuple[int, float]:
@@ -145,12 +153,16 @@ def _cut(order: _Order, coverage: float) -> tuple[int, float]:
     return min(int(np.searchsorted(ends, taken)), len(ends) - 1), taken
 
 
-def _area(m: HostArray, w: HostArray, k0: HostArray, e0: HostArray, counted: bool) -> HostArray:
+def _area(m: HostArray, w: HostArray, k0: HostArray, e0: HostArray, span: HostArray) -> HostArray:
     """``Σ_{i=1}^{m} (e₀ + i·w/m) / (k₀ + i) = w + (e₀ − k₀·w/m) · Σ 1 / (k₀ + i)``, with weights the integral."""
-    slope = np.divide(w, m, out=np.zeros_like(m), where=m > 0)
-    away = e0 - k0 * slope
-    span = harmonic_span(k0, m) if counted else _log_span(k0, m)
-    return w + np.where(away == 0, 0.0, away * span)
+    away = w / (m if (m > 0).all() else np.where(m > 0, m, 1.0))
+    away *= k0
+    np.subtract(e0, away, out=away)
+    if (away == 0).any():  # where the span may be infinite
+        span = np.where(away == 0, 0.0, span)
+    away *= span
+    away += w
+    return away
 
 
 def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
@@ -168,20 +180,35 @@ def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
 
 def _harmonic_span(start: HostArray, count: HostArray) -> HostArray:
     stop = start + count
-    a, b, near = start, stop, np.zeros_like(start)
-    if len(few := np.flatnonzero(start < _SMALL)):
+    single = np.flatnonzero(count == 1)
+    if len(single) == len(count):
+        singles: HostArray = 1.0 / stop
+        return singles
+    a, b, few = start, stop, np.flatnonzero(start < _SMALL)
+    if len(few):
         a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
-        ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
-        near[few] = np.subtract(*(_HARMONIC[end] for end in ends))
     # ln b − ln a and the differences of Euler's series 1/2x − 1/12x² + 1/120x⁴, without cancellation
-    off, of_a, of_b = b - a, 1.0 / a, 1.0 / b
-    length = off * of_a
+    length, of_a, of_b = b - a, 1.0 / a, 1.0 / b
+    length *= of_a
     far = length * of_b
-    squares = far * (of_a + of_b)
-    fourths = squares * (of_a * of_a + of_b * of_b)
-    span = near + np.log1p(length) - far / 2 + squares / 12 - fourths / 120
-    result: HostArray = np.where(count == 1, 1.0 / np.maximum(stop, 1.0), span)
-    return result
+    squares = of_a + of_b
+    squares *= far
+    of_a *= of_a
+    of_b *= of_b
+    of_a += of_b
+    of_a *= squares
+    of_a /= 120
+    squares /= 12
+    far /= 2
+    span: HostArray = np.log1p(length, out=length)
+    if len(few):
+        ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
+        span[few] += np.subtract(*(_HARMONIC[end] for end in ends))
+    span -= far
+    span += squares
+    span -= of_a
+    span[single] = 1.0 / stop[single]
+    return span
 
 
 def _log_span(start: HostArray, width: HostArray) -> HostArray:

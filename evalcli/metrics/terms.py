@@ -6,7 +6,7 @@ Importing this module imports no numpy.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from evalcli.metrics.arrays import is_host, namespace
 
@@ -41,6 +41,29 @@ class Block(NamedTuple):
         return share(self.tp, self.tp + namespace(self.tp).where(self.mixed, self.fp0, self.fp))
 
 
+class Curve(NamedTuple):
+    """Both sides of each segment (K,), and what there is of them before each, and of all (K + 1,): float64."""
+
+    pos: HostArray
+    neg: HostArray
+    tp: HostArray
+    fp: HostArray
+
+    @classmethod
+    def of(cls, pos: HostArray, neg: HostArray, tp: Any = 0, fp: Any = 0) -> Self:
+        """From the sides of segments, before which there are ``tp`` and ``fp``."""
+        every = (pos, neg, sums_of(pos, tp), sums_of(neg, fp))
+        return cls(*(part.astype("float64", copy=False) for part in every))
+
+    def cut(self, start: int, stop: int) -> Curve:
+        """Some of the segments."""
+        return Curve(self.pos[start:stop], self.neg[start:stop], self.tp[start : stop + 1], self.fp[start : stop + 1])
+
+    def block(self, mixed: HostArray, spread: HostArray) -> Block:
+        """All of them, with the doubts that there are (K,)."""
+        return Block(self.pos, self.neg, mixed, spread, self.tp[:-1], self.fp[:-1], self.tp[1:], self.fp[1:])
+
+
 def added(terms: Array) -> Array:
     """The sums (…) of ``terms`` (…, K), K ≤ ``BLOCK``, in an order that zeros behind them do not change.
 
@@ -70,20 +93,30 @@ def sums_of(amounts: HostArray, before: Any = 0) -> HostArray:
 
 def share(part: Array, whole: Array) -> Array:
     """``part / whole``, 0 where both are."""
-    return part / namespace(whole).where(whole > 0, whole, 1)
+    held = whole > 0
+    return part / (whole if is_host(whole) and held.all() else namespace(whole).where(held, whole, 1))
 
 
 def precisions(block: Block, unit: float) -> tuple[Array, Array]:
     """What the positives of each segment add at least and at most; a row weighs a ``unit``, or 0: any weight."""
-    xp, here = namespace(block.pos), is_host(block.pos)
+    here = is_host(block.pos)
     best = block.pos * block.best_precision()
     tied = best if here and not block.mixed.any() else block.pos * share(block.tp, block.tp + block.fp)
-    if here and not block.spread.any():
-        return tied, best
-    first = block.tp0 + unit
-    alone = block.pos - block.fp * _log1p(share(block.pos, block.tp0 + block.fp + unit / 2))
-    alone = xp.maximum(alone, block.pos * share(first, first + block.fp))
-    return xp.where(block.spread, xp.minimum(alone, tied), tied), best
+    if not here:
+        xp = namespace(block.pos)
+        return xp.where(block.spread, xp.minimum(_apart(block.pos, block.tp0, block.fp, unit), tied), tied), best
+    if len(some := block.spread.nonzero()[0]):
+        least = _apart(block.pos[some], block.tp0[some], block.fp[some], unit)
+        tied = tied.copy() if tied is best else tied
+        tied[some] = namespace(tied).minimum(least, tied[some])
+    return tied, best
+
+
+def _apart(pos: Array, tp0: Array, fp: Array, unit: float) -> Array:
+    """What positives add at least where each may stand alone."""
+    first = tp0 + unit
+    alone = pos - fp * _log1p(share(pos, tp0 + fp + unit / 2))
+    return namespace(alone).maximum(alone, pos * share(first, first + fp))
 
 
 def _log1p(sizes: Array) -> Array:
@@ -102,5 +135,21 @@ def _log1p(sizes: Array) -> Array:
             continue
         taken = xp.where(beyond, taken + logarithm, taken)
         sizes = xp.where(beyond, (sizes - size) / (1 + size), sizes)
-    above = 420 + sizes * (510 + sizes * (140 + 3 * sizes))
-    return taken + sizes * above / (12 * (35 + sizes * (60 + sizes * (30 + 4 * sizes))))
+    above = _powers(sizes, 3, 140, 510, 420)
+    above *= sizes
+    below = _powers(sizes, 4, 30, 60, 35)
+    below *= 12
+    above /= below
+    above += taken
+    return above
+
+
+def _powers(sizes: Array, *factors: int) -> Array:
+    """A polynomial of ``sizes``, of the highest power first."""
+    first, second, *others = factors
+    found = first * sizes
+    found += second
+    for each in others:
+        found *= sizes
+        found += each
+    return found

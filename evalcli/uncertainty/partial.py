@@ -22,7 +22,7 @@ from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import Paths
 from evalcli.uncertainty.paths import partial_auroc as area
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.rankestimates import exponential, placements, telling_rows
+from evalcli.uncertainty.rankestimates import amounts_of, exponential, telling_rows
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -82,6 +82,7 @@ def _grown(variance: float, value: float, ranking: Ranking, max_fpr: float, mean
     slope = 1.0 / (2.0 - max_fpr)  # of the value by that share
     rows, others = ranking.positives / mean_weight, ranking.negatives / mean_weight
     most = max(variance, slope * slope * exponential(share) / min(rows, others))
-    lost = np.minimum(1.0 - placements(ranking)[0], max_fpr)
-    telling = telling_rows(ranking.pos, lost) * rows / ranking.positives
+    pos, neg = amounts_of(ranking)
+    lost = np.minimum((ranking.alarms - neg / 2.0) / ranking.negatives, max_fpr)
+    telling = telling_rows(pos, lost) * rows / ranking.positives
     return (telling * variance + _MODEL * most) / (telling + _MODEL)

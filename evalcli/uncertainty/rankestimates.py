@@ -108,7 +108,7 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
         return None
     squares = Squares.of(ranking) if squares is None else squares
     certified = auroc(ranking)
-    sides = zip((ranking.pos, ranking.neg), placements(ranking), squares, strict=True)
+    sides = zip(amounts_of(ranking), placements(ranking), squares, strict=True)
     pos, neg = _towards(exponential(certified.value), [_side(*side, certified.value) for side in sides])
     if not 0.0 < certified.value < 1.0:  # in a mean with others it must not count as certain
         reach = newcombe(1.0, pos.rows, neg.rows, _USUAL)
@@ -117,10 +117,23 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
     return RankEstimate(certified, pos, neg)
 
 
+def amounts_of(ranking: Ranking) -> tuple[HostArray, HostArray]:
+    """The positives and the negatives of each segment (K,) float64."""
+    if ranking.is_short:
+        return ranking.curve.pos, ranking.curve.neg
+    return ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
+
+
 def placements(ranking: Ranking) -> tuple[HostArray, HostArray]:
     """Of a positive and of a negative in each segment (K,), the share of the other side that it beats, or loses to."""
-    tp, fp = ranking.found, ranking.alarms
-    return 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives, (tp - ranking.pos / 2.0) / ranking.positives
+    pos, neg = amounts_of(ranking)
+    beaten, lost = neg * -0.5, pos * -0.5
+    beaten += ranking.alarms
+    beaten /= -ranking.negatives
+    beaten += 1.0
+    lost += ranking.found
+    lost /= ranking.positives
+    return beaten, lost
 
 
 def exponential(value: float) -> float:
@@ -130,12 +143,17 @@ def exponential(value: float) -> float:
 
 
 def _side(amounts: HostArray, shares: HostArray, square: float, mean: float) -> tuple[Side, float]:
-    """The mean of ``shares`` (K,), and how many rows out of order it rests on."""
-    total, amounts = float(amounts.sum()), amounts.astype(np.float64)
-    rows = _rows(total, square)
-    variance = dot(amounts, (shares - mean) ** 2) / total * _spared(rows)
-    telling = min(telling_rows(amounts, 1.0 - shares), telling_rows(amounts, shares)) * rows / total
-    return Side(variance / rows, rows), telling
+    """The ``mean`` of ``shares`` (K,), and how many rows out of order it rests on.
+
+    Those are ``telling_rows`` of the shares, or of what they lack of 1, whichever are fewer.
+    """
+    total = float(amounts.sum())
+    rows, least = _rows(total, square), min(mean, 1.0 - mean) ** 2
+    off = shares - mean
+    off *= off
+    variance = dot(amounts, off) / total
+    telling = rows * least / (variance + least) if variance + least > 0.0 else 0.0
+    return Side(variance * _spared(rows) / rows, rows), telling
 
 
 def _towards(model: float, seen: Sequence[tuple[Side, float]]) -> tuple[Side, Side]:
@@ -180,7 +198,7 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     rows, others = _rows(total, squares.pos), _rows(ranking.negatives, squares.neg)
     found = _jackknife(ranking, squares)
     mean, variance = found.mean, found.pos + found.neg
-    telling = telling_rows(ranking.pos, _shares(ranking.alarms, ranking.found + ranking.alarms)) * rows / total
+    telling = found.telling * rows / total
     grown = (telling * variance + _SHARE * max(variance, mean * (1.0 - mean) / rows)) / (telling + _SHARE)
     pos_part = found.pos / variance if variance > 0.0 else 1.0
     if not variance > 0.0:
@@ -197,6 +215,8 @@ class _Jackknife(NamedTuple):
     neg: float
     bias: float
     drift: float
+    telling: float
+    """``telling_rows`` of what precisions lack of 1."""
 
 
 def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
@@ -208,29 +228,41 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
 
     Source: Efron and Stein 1981, The jackknife estimate of variance.
     """
-    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
-    a, b = ranking.found, ranking.alarms
+    every, _ = amounts_of(ranking)
+    precision = _shares(ranking.found, ranking.found + ranking.alarms)
+    sum_ = dot(every, precision)
+    held = np.flatnonzero(every > 0.0)  # a negative counts where the next positive stands
+    pos, a, b, precision = (part[held] for part in (every, ranking.found, ranking.alarms, precision))
+    neg = np.diff(b, prepend=0.0)
     total, others = ranking.positives, ranking.negatives
     one, other = (max(each, _TINY) for each in (squares.pos / total, squares.neg / others))
-    fewer, cleaner = a - np.minimum(one, a), b - np.minimum(other, b)  # no more than there are can be taken away
-    precision, lower, higher = (_shares(above, above + below) for above, below in ((a, b), (fewer, b), (a, cleaner)))
-    lower[b == 0.0] = 1.0
-    sum_, rest = dot(pos, precision), max(total - one, one)
+    fewer, cleaner = np.maximum(a - one, 0.0), np.maximum(b - other, 0.0)  # no more than there are can be taken away
+    lower, higher = (_shares(above, above + below) for above, below in ((fewer, b), (a, cleaner)))
+    lower[: int(b.searchsorted(0.0, "right"))] = 1.0
+    telling = telling_rows(pos, b / (a + b))
+    rest = max(total - one, one)
     fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
     fallen -= one * lower
     of_pos, of_neg = (sum_ + fallen) / rest - sum_ / total, risen / total
     rows, others_ = (side if each == 1.0 else side / each for side, each in ((pos, one), (neg, other)))
-    size = float(rows.sum() + others_.sum())
+    last = (others - float(b[-1])) / other  # negatives behind all positives, which change nothing
+    held_rows = float(rows.sum())
+    size = held_rows + float(others_.sum()) + last
     moved = (dot(rows, of_pos) + dot(others_, of_neg)) / size
-    drift = (sum_ + dot(rows, fallen)) / rest - float(rows.sum()) * moved
+    drift = (sum_ + dot(rows, fallen)) / rest - held_rows * moved
     bias = (size - 1.0) * moved
-    mean = sum_ / total
-    return _Jackknife(mean, dot(rows, (of_pos - moved) ** 2), dot(others_, (of_neg - moved) ** 2), bias, drift)
+    of_pos -= moved
+    of_neg -= moved
+    of_pos *= of_pos
+    of_neg *= of_neg
+    varied = dot(rows, of_pos), dot(others_, of_neg) + last * moved * moved
+    return _Jackknife(sum_ / total, *varied, bias, drift, telling)
 
 
 def _shares(part: HostArray, whole: HostArray) -> HostArray:
     """``part / whole``, of nothing 0."""
-    found: HostArray = part / np.where(whole > 0.0, whole, 1.0)
+    some = whole > 0.0
+    found: HostArray = part / (whole if some.all() else np.where(some, whole, 1.0))
     return found
 
 
