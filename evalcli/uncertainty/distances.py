@@ -92,8 +92,13 @@ def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArr
     """Both sides (K,) of a curve whose shares of positives change gently from rank to rank, mirrored at both ends."""
     amounts = sides[0] / sides[0].sum() + sides[1] / sides[1].sum()
     rank = (amounts.cumsum() - amounts / 2.0) / 2.0
-    away = [rank[:, None] - mirrored[None] for mirrored in (rank, -rank, 2.0 - rank)]
-    kernel = np.sum([np.exp(-((one / width) ** 2) / 2.0) for one in away], axis=0)
+    kernel = np.zeros((len(rank), len(rank)))
+    for mirrored in (rank, -rank, 2.0 - rank):
+        away = rank[:, None] - mirrored
+        away /= width
+        away *= away
+        away /= -2.0
+        kernel += np.exp(away, out=away)
     share = (kernel @ (sides[0] / sides[0].sum())) / (kernel @ amounts)
     pos, neg = amounts * share, amounts * (1.0 - share)
     return pos * (sides[0].sum() / pos.sum()), neg * (sides[1].sum() / neg.sum())
@@ -108,7 +113,8 @@ def distance_estimates(rankings: Sequence[Ranking], mean_weight: float = 1.0) ->
 def _sides(ranking: Ranking, rows: tuple[float, float]) -> tuple[Side, Side]:
     """What the two shares add to the variance where they are farthest apart, each with a row more on either side."""
     found, alarms = ranking.found / ranking.positives, ranking.alarms / ranking.negatives
-    place = int(np.argmax(np.abs(found - alarms)))
+    apart = found - alarms
+    place = int(np.abs(apart, out=apart).argmax())
     shares = [(float(side[place]) * n + 1.0) / (n + 2.0) for side, n in zip((found, alarms), rows, strict=True)]
     pos, neg = (Side(share * (1.0 - share) / n, n) for share, n in zip(shares, rows, strict=True))
     return pos, neg
