@@ -128,7 +128,8 @@ def _log1p(sizes: Array) -> Array:
     Source: Topsøe 2007, Some bounds for the logarithmic function.
     """
     xp, here = namespace(sizes), is_host(sizes)
-    sizes, taken = xp.where(sizes < _FAR, sizes, _FAR), xp.zeros_like(sizes)
+    within, taken = sizes < _FAR, xp.zeros_like(sizes)
+    sizes = sizes if here and within.all() else xp.where(within, sizes, _FAR)
     for size, logarithm in _STEPS:
         beyond = sizes > size
         if here and not beyond.any():  # as of nearly all blocks

@@ -94,7 +94,8 @@ def picked(tables: BinTable, places: HostArray | slice) -> BinTable:
 
 def _intervals(tables: BinTable, confidence: Confidence, mean_weight: float, together: float) -> list[Interval]:
     """Those of tables (N, T, B) that stay in the cache."""
-    values = _mean(np.add.reduce(gaps_of(tables, mean_weight).sizes, axis=-1))
+    seen = gaps_of(tables, mean_weight)
+    values = _mean(np.add.reduce(seen.sizes, axis=-1))
     rows = tables.n.sum(axis=-1).max(axis=-1) / mean_weight
     found = [Interval(0.0, none_of(each, confidence.critical), "wilson") for each in rows.tolist()]
     held = np.flatnonzero(values > 0.0)
@@ -102,7 +103,7 @@ def _intervals(tables: BinTable, confidence: Confidence, mean_weight: float, tog
     values, own, common = values[held], min(together, 1.0), np.zeros(len(held))
     if together > 1.0:
         common = (together - 1.0) * np.array([float(each) ** 2 for each in _deviations(off, mean_weight)])
-    gaps_at = gaps_along(off, mean_weight)
+    gaps_at = gaps_along(off, mean_weight, seen if off is tables else None)
 
     def surprise(factors: HostArray, places: HostArray) -> HostArray:
         """How many standard errors the measured errors lie above those expected at true gaps of the factors."""
@@ -193,15 +194,17 @@ class GapsAlong(Protocol):
         """Without ``of`` of all tables."""
 
 
-def gaps_along(table: BinTable, mean_weight: float) -> GapsAlong:
+def gaps_along(table: BinTable, mean_weight: float, seen: Gaps | None = None) -> GapsAlong:
     """The gaps of a table, with the variances that they have where the true ones are a factor times these.
+
+    They may have been ``seen`` already.
 
     Of several factors (F, 1, 1) they are (F, T, B); of many tables (N, T, B) each factor is that of one of them.
     In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
     gap that was seen and that at the one in question.
     """
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    total, seen = np.maximum(np.add.reduce(n, axis=-1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
+    total, seen = np.maximum(np.add.reduce(n, axis=-1, keepdims=True), 1e-300), seen or gaps_of(table, mean_weight)
     promised, off = sure / np.where(n > 0, n, 1.0), right - sure
     rows, weight, square = n + _PRIOR * mean_weight, n * mean_weight, total**2
 

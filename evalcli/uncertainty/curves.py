@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.keyentries import ends_of
 from evalcli.metrics.keys import numbered
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
 from evalcli.uncertainty.paths import FORMULAS, Paths
@@ -101,10 +102,22 @@ def joined(
     if _ENDS not in known:
         # counts are added up as whole numbers, which is exact and takes a tenth of the time
         known[_ENDS] = first.cumsum(), second.cumsum()
-    heads = _heads(known[_ENDS], most)
-    sides = (first, second) if len(heads) == len(first) else (np.add.reduceat(each, heads) for each in (first, second))
-    pos, neg = (each.astype(np.float64) for each in sides)
-    return pos, neg
+    ends = known[_ENDS]
+    heads = _heads(ends, most)
+    if len(heads) == len(first):
+        pos, neg = first, second
+    else:
+        pos, neg = (_between(*side, heads) for side in zip((first, second), ends, strict=True))
+    return pos.astype(np.float64), neg.astype(np.float64)
+
+
+def _between(amounts: HostArray, ends: HostArray, heads: HostArray) -> HostArray:
+    """The sums of ``amounts`` (K,) from each of the ``heads`` to the next: of whole numbers they are known."""
+    if amounts.dtype.kind != "i":
+        return np.add.reduceat(amounts, heads)
+    found: HostArray = ends[ends_of(heads, len(ends)) - 1]
+    found[1:] -= found[:-1].copy()
+    return found
 
 
 def heads_of_runs(first: HostArray, second: HostArray, most: int) -> HostArray:
