@@ -97,6 +97,8 @@ def coarse(ranking: Ranking) -> Ranking:
 
 
 _SEGMENTS, _EDGE = 1 << 14, 0.001
+_MANY = 1 << 12
+"""Segments of which those with positives are worth picking out."""
 
 
 def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEstimate | None:
@@ -228,18 +230,20 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
 
     Source: Efron and Stein 1981, The jackknife estimate of variance.
     """
-    every, _ = amounts_of(ranking)
+    every, neg = amounts_of(ranking)
     precision = _shares(ranking.found, ranking.found + ranking.alarms)
     sum_ = dot(every, precision)
-    held = np.flatnonzero(every > 0.0)  # a negative counts where the next positive stands
-    pos, a, b, precision = (part[held] for part in (every, ranking.found, ranking.alarms, precision))
-    neg = np.diff(b, prepend=0.0)
+    pos, a, b = every, ranking.found, ranking.alarms
+    if len(every) > _MANY:  # a negative counts where the next positive stands
+        held = np.flatnonzero(every > 0.0)
+        pos, a, b, precision = (part[held] for part in (pos, a, b, precision))
+        neg = np.diff(b, prepend=0.0)
     total, others = ranking.positives, ranking.negatives
     one, other = (max(each, _TINY) for each in (squares.pos / total, squares.neg / others))
     fewer, cleaner = np.maximum(a - one, 0.0), np.maximum(b - other, 0.0)  # no more than there are can be taken away
     lower, higher = (_shares(above, above + below) for above, below in ((fewer, b), (a, cleaner)))
     lower[: int(b.searchsorted(0.0, "right"))] = 1.0
-    telling = telling_rows(pos, b / (a + b))
+    telling = telling_rows(pos, _shares(b, a + b))
     rest = max(total - one, one)
     fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
     fallen -= one * lower

@@ -7,6 +7,7 @@ import pytest
 
 from evalcli.metrics.ranking import KeyTable, auroc_ovo
 from evalcli.metrics.roc import auroc, auroc_variance, average_precision
+from evalcli.uncertainty import rankestimates
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.mover import mover
 from evalcli.uncertainty.paired import PairedInfluence, TwoMeans, TwoRankings, ranked_difference
@@ -107,7 +108,9 @@ def test_bias_of_average_precision_is_what_few_positives_flatter_it_by():
     assert 0.3 * excess < told < 1.3 * excess
 
 
-def test_bias_and_variance_of_average_precision_are_those_of_leaving_rows_out():
+@pytest.mark.parametrize("many", [1 << 12, 0])
+def test_bias_and_variance_of_average_precision_are_those_of_leaving_rows_out(many, monkeypatch):
+    monkeypatch.setattr(rankestimates, "_MANY", many)  # segments of which those with positives are picked out
     values, target = scores(3, 12, 30, 1.0, 7)  # with ties
     whole = average_precision(ranking(values, target)).value
     moved = np.array(
