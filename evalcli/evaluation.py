@@ -20,7 +20,7 @@ MEND = "mend the metric"
 """What to do about it."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
@@ -152,7 +152,8 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
         if one.better
     }
     undefined = tuple(name for name, value in added.items() if value.value is None)
-    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in found.failures)
+    findings = [Finding(METRIC_FAILED, "warning", str(one), MEND) for one in found.failures]
+    findings += about_weights(own, weighted=report.weighted)
     slices = tuple(
         row._replace(
             metrics=row.metrics | _own_values(found.slices.get(where, {}), own, report.classes, found.inside.get(where))
@@ -170,6 +171,15 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
         findings=(*findings, *report.findings),
         asked=(*report.asked, *added),
     )
+
+
+def about_weights(own: Iterable[OwnMetric], *, weighted: bool) -> Iterator[Finding]:
+    """Which of the caller's own metrics count rows that have weights as if they had none."""
+    named = [one.name for one in own if weighted and not one.wants_weight]
+    if named:
+        count, whose = ("counts", "its") if len(named) == 1 else ("count", "their")
+        text = f"{', '.join(named)} {count} every row once, since {whose} update takes no weight"
+        yield Finding("metric-unweighted", "warning", text, "write it as update(preds, target, weight=None)")
 
 
 def _own_values(

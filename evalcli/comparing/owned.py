@@ -17,7 +17,7 @@ import numpy as np
 from evalcli.comparing.defined import Lies, Named
 from evalcli.comparing.expressed import BASE, GAP
 from evalcli.comparing.sliced import WHOLE
-from evalcli.evaluation import MEND, METRIC_FAILED
+from evalcli.evaluation import MEND, METRIC_FAILED, about_weights
 from evalcli.own import groups as owngroups
 from evalcli.own.values import RAISED, number_names, told_once
 from evalcli.report import Finding
@@ -158,7 +158,7 @@ class OwnCompared:
         return Difference(now, base, interval, p, detectable(reach, self._confidence))
 
     def findings(self) -> Iterator[Finding]:
-        """What failed, of each metric and model once."""
+        """What failed, of each metric and model once, and what counts no weights."""
         if self._passes is None:
             return
         told, slices = [], [*self._passes.slices()]
@@ -166,6 +166,8 @@ class OwnCompared:
             inside = ((where, self._at(place)[model].failures) for place, where in slices)
             told.append(told_once(whole.failures, inside))
         yield from about_failures(self._models, told)
+        first = self._passes.each[0]
+        yield from about_weights(first.metrics, weighted=first.source.weighted)
 
 
 def numbers_of(

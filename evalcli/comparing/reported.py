@@ -76,7 +76,8 @@ def told_by_reports(
     intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in shown} for report in reports]
     clustered = _together(reports)
     seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
-    return _beside_own(Told(shown, values, intervals, classes, clustered, seen), question.own, own)
+    told = Told(shown, values, intervals, classes, clustered, seen)
+    return _beside_own(told, question.own, own, weighted=members[0].source.weighted)
 
 
 def _values(outcome: Outcome) -> Callable[[MetricName], Any]:
@@ -101,7 +102,7 @@ def with_own(members: tuple[Member, ...], question: Question) -> tuple[Member, .
     return tuple(replace(member, own=own_of(question.own, member)) for member in members)
 
 
-def _beside_own(told: Told, metrics: Sequence[OwnMetric], every: Sequence[OwnValues]) -> Told:
+def _beside_own(told: Told, metrics: Sequence[OwnMetric], every: Sequence[OwnValues], *, weighted: bool) -> Told:
     """The same with the user's own metrics, of which each sample has ``every`` value."""
     if not metrics:
         return told
@@ -111,7 +112,8 @@ def _beside_own(told: Told, metrics: Sequence[OwnMetric], every: Sequence[OwnVal
         values.append({**known, **{one.name: finite(each.values, one) for one in numbers}})
         of_each = {one.name: each.sure.get(one.metric.name, {}).get(one.key) for one in numbers}
         intervals.append({**sure, **{name: found and found.interval for name, found in of_each.items()}})
-    failures = tuple(about_failures(NAMES, [each.failures for each in every]))
+    failed = about_failures(NAMES, [each.failures for each in every])
+    failures = (*failed, *evaluation.about_weights(metrics, weighted=weighted))
     return told._replace(names=(*told.names, *numbers), values=values, intervals=intervals, failures=failures)
 
 

@@ -233,6 +233,17 @@ def test_a_slice_has_the_difference_of_its_rows_up_to_twenty_slices():
     assert all(None not in row.metrics["x"].values for row in many.slices)
 
 
+@pytest.mark.parametrize("independent", [False, True])
+def test_metrics_that_take_no_weights_are_named_where_rows_have_some(independent):
+    weight, target = np.ones(ROWS), (TARGET, TARGET) if independent else TARGET
+    weight = (weight, weight) if independent else weight
+    data = compared(
+        FIRST, SECOND, own={"x": OwnMean(), "y": Kept()}, target=target, weight=weight, independent=independent
+    )
+    (told,) = [finding.text for finding in data.findings if finding.code == "metric-unweighted"]
+    assert told == "x, y count every row once, since their update takes no weight"
+
+
 def test_a_league_is_of_each_against_the_best():
     data = compared(FIRST, SECOND, THIRD, own={"x": OwnMean()})
     assert data.reference == 1

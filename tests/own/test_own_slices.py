@@ -68,6 +68,8 @@ def test_several_numbers_of_classes_by_their_rows(case):
     found = report(
         MemorySource(PREDS, target, slices={"region": REGION}, **options), own, "multiclass", size=11, **choices
     )
+    told = [finding.text for finding in found.findings if finding.code == "metric-unweighted"]
+    assert told == ["n counts every row once, since its update takes no weight"] * (case == "weighted")
     for row in found.slices:
         rows = row.value == REGION
         inside = {name: part[rows] for name, part in options.items()}
