@@ -101,7 +101,7 @@ class PlaceOptions:
         Option(
             "--device",
             metavar="NAME",
-            help="auto, cpu, cuda, cuda:1 or mps. Clusters, weights, --scan, and ranks in slices stay on the host.",
+            help="auto, cpu, cuda, cuda:1 or mps; the line `ran` of a report says what stays on the host.",
             rich_help_panel=_EXECUTION,
         ),
     ] = "auto"
