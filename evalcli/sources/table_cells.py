@@ -168,7 +168,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     both = read["preds"], read["target"]
     stream = CellStream(sides.joined.tables, sql, *both, weighted, every, sides.cluster is not None, reads)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
-    notes = [*alike, *sides.shared_key_notes()]
+    notes = [*alike, *sides.pairing_notes()]
     return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers, scanned=scanned)
 
 

@@ -87,7 +87,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     if weight is not None:
         sides.check_numbers(weight, "weight")
         _check_weights(sides, weight, groups.weight)
-    opened.notes += sides.shared_key_notes()
+    opened.notes += sides.pairing_notes()
     return opened
 
 

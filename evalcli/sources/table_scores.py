@@ -70,7 +70,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     every = slicers if scanned is None else (*slicers, *scanned.columns)
     stream = _stream(sides, reading, labels, width, names, scan, single=single)
     stream = replace(stream, slicers=every, clustered=sides.cluster is not None)
-    notes = sides.shared_key_notes()
+    notes = [*sides.pairing_notes()]
     return Opened(preds, target, shape[0], dropped, stream=stream, notes=notes, slicers=slicers, scanned=scanned)
 
 

@@ -10,6 +10,7 @@ from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError
 from evalcli.shell import word
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
+from evalcli.sources.bounds import parts_of
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.duck import literal
@@ -19,7 +20,7 @@ from evalcli.sources.table_slices import SliceColumn, slice_columns
 from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from evalcli.sources.base import Scanned, Selection, Slicer
     from evalcli.sources.cell_rows import CellStream
@@ -268,19 +269,29 @@ class Sides:
             if self.table(column).format in QUOTED_FORMATS and label_fault(label) is not None:
                 self.table(column).check_label(label, column.name)
 
-    def shared_key_notes(self) -> list[Note]:
-        """A warning when rows are paired by position though a column that both tables have says otherwise."""
+    def pairing_notes(self) -> Iterator[Note]:
+        """Warnings of columns that both tables have, and not alike: of ids, and of what is said of rows."""
         key = self.joined.shared_key()
-        if key is None:
-            return []
-        first, second = (columns.key_sql(self.joined.column(key, side)) for side in ("preds", "target"))
+        count = 0 if key is None else self._unlike(key, columns.key_sql)
+        if count:
+            rows = "1 row" if count == 1 else f"{count} rows"
+            text = f"rows are paired by position, but column {key!r} differs between the two files in {rows}"
+            yield Note("ids-differ", text, f"join with --id {word(key or '')}", "warning")
+        truth, selection = self.joined.target, self.selection
+        if truth is None or not (selection.by or selection.weight or selection.cluster):
+            return
+        sliced = parts_of(selection.by, {*self.joined.preds.columns, *truth.columns}, "--by")
+        read = dict.fromkeys([*(part.column for part in sliced), selection.cluster or ""], columns.slice_sql)
+        for name, sql in {**read, selection.weight or "": columns.score_sql}.items():
+            if name in self.joined.preds.columns and name in truth.columns and self._unlike(name, sql):
+                text = f"column {name!r} is not the same in both files, and that beside the truth counts"
+                yield Note("columns-differ", text, "keep it in one of them, or make both agree", "warning")
+
+    def _unlike(self, name: str, sql: Callable[[Column], str]) -> int:
+        """In how many rows, here and elsewhere, a column of this name holds other things on either side."""
+        first, second = (sql(self.joined.column(name, side)) for side in ("preds", "target"))
         source = self.joined.source(also=f"{first} IS DISTINCT FROM {second}")
-        (count,) = self.sums(self.query(f"SELECT count(*) {source}").fetchall()[0][0])
-        if not count:
-            return []
-        rows = "1 row" if count == 1 else f"{count} rows"
-        text = f"rows are paired by position, but column {key!r} differs between the two files in {rows}"
-        return [Note("ids-differ", text, f"join with --id {word(key)}", "warning")]
+        return self.sums(self.query(f"SELECT count(*) {source}").fetchall()[0][0])[0]
 
     def nothing(self, dropped: int) -> EvalError:
         """The error for no row left."""

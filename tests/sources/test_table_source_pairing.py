@@ -96,6 +96,26 @@ def test_ids_out_of_step_are_noted(tmp_path):
     assert pairs(open_source(preds, target, id="id")) == {("a", "a"): 2, ("b", "b"): 1}
 
 
+@pytest.mark.parametrize(
+    "asked", [{"by": ("region,day:month",)}, {"by": ("region", "day")}, {"cluster": "region"}, {"weight": "w"}, {}]
+)
+def test_columns_of_both_files_that_differ_are_noted_where_they_are_read(tmp_path, asked):
+    preds = write_csv(
+        tmp_path / "p.csv",
+        ["id", "pred", "region", "day", "w"],
+        [("1", "a", "EU", "2024-01-31", "1.50"), ("2", "b", "US", "2024-02-01", "2")],
+    )
+    days = np.array(["2024-02-01", "2024-01-31"], dtype="datetime64[us]")
+    target = {"id": [2, 1], "y": ["a", "b"], "day": days, "region": ["US", "EU"], "w": [2.0, 1.5]}
+    same = open_source(preds, write_parquet(tmp_path / "same.parquet", **target), id="id", **asked)
+    assert same.notes() == ()
+    others = write_parquet(tmp_path / "t.parquet", **{**target, "region": ["US", "UK"], "w": [2.0, 1.0]})
+    notes = open_source(preds, others, id="id", **asked).notes()
+    name = "w" if "weight" in asked else "region"
+    text = f"column {name!r} is not the same in both files, and that beside the truth counts"
+    assert [(note.code, note.text) for note in notes] == [("columns-differ", text)] * bool(asked)
+
+
 def test_rows_stay_in_step_over_many_blocks(tmp_path):
     n = 300_000
     labels = np.arange(n) % 7
