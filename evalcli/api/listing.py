@@ -102,6 +102,8 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
 
     if not _is_limit(limit):
         raise UsageError(f"limit={limit!r}", fix="give a number of rows, or None for all of them")
+    if not all(isinstance(each, str) for each in _texts(pair)):
+        raise UsageError(f"pair={pair!r} is no pair", fix="write it as pair='cat:dog', and several in a list")
     with in_keywords():
         search = Search(
             *(_texts(pair), tuple(map(name_of, _texts(class_))), _texts(show)),

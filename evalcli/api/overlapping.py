@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from evalcli.api.saving import save_as
+from evalcli.errors import UsageError
 from evalcli.keywords import check_running, in_keywords, with_known_keywords
 from evalcli.sources.base import Selection
 
@@ -99,6 +100,10 @@ def overlap(
     from evalcli.comparing.overlap import compare_files
 
     check_running(workers)
+    for each in (first, second):
+        if not isinstance(each, (str, os.PathLike)):
+            what = f"a {type(each).__name__} is no file, and the rows of two files are counted"
+            raise UsageError(what, fix="save it first, or name the file that it was read from")
     with in_keywords():
         selection = Selection(id=id, where=where, workers=workers)
         return Overlap(compare_files(os.fspath(first), os.fspath(second), selection))

@@ -181,6 +181,10 @@ def test_rows_that_two_files_share(tmp_path) -> None:
     assert "rows" in str(found)
     found.save(tmp_path / "out.json")
     assert (tmp_path / "out.json").read_text() == found.to_json()
+    with pytest.raises(
+        UsageError, match="a DataFrame is no file, and the rows of two files are counted; save it first"
+    ):
+        evalcli.overlap(tmp_path / "train.csv", pd.DataFrame({"key": [6]}))
 
 
 def test_few_resamples_are_refused_everywhere() -> None:

@@ -82,6 +82,9 @@ def test_errors_speak_of_keywords():
         evalcli.list_mistakes([0, 1], [0, 0], nan="drp")
     with pytest.raises(UsageError, match="most_confident= orders mistakes, suspect_labels= lists labels"):
         evalcli.list_mistakes(*scored(), most_confident=True, suspect_labels=True)
+    for pair in ((1, 0), [(1, 0)], 1):
+        with pytest.raises(UsageError, match=r"is no pair; write it as pair='cat:dog', and several in a list"):
+            evalcli.list_mistakes([0, 1], [0, 0], pair=pair)
     for limit in (-1, 2.0, True):
         with pytest.raises(UsageError, match=f"limit={limit}; give a number of rows"):
             evalcli.list_mistakes([0, 1], [0, 0], limit=limit)
