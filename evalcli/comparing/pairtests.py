@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of, other_signs
 from evalcli.uncertainty.means import careful_interval, careful_p
+from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
@@ -37,20 +38,31 @@ def difference_of(
     """The difference of two metrics, from the ``moments`` of the terms less it, divided by ``scale``.
 
     Where all rows differ alike, as many as may have gone unseen are taken to differ by ``unseen`` times the ``scale``,
-    and the p-value is that of a sign which all rows have: the interval holds 0 where so few signs tell nothing.
+    and the interval holds 0 where so few signs tell nothing. The p-value is that of an interval which ends at 0.
     """
     value = first + sign * second
     if not scatters(moments, value / scale):
         off = unseen * scale * none_of(moments.rows, confidence.critical)
         off = max(off, 2.0 * abs(value) * other_signs(moments.rows, confidence.tail))
         interval = Interval(value - off, value + off, "wilson")
-        p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
+        p = _alike_p(abs(value), unseen * scale, moments.rows)
         return Difference(first, second, interval, p, detectable(off / confidence.critical, confidence))
     found = careful_interval(moments, confidence, -inf, inf)
     interval = Interval(value + scale * found.low, value + scale * found.high, found.method).holding(value)
     p = careful_p(moments, -value / scale)
     reach = max(scale * moments.error, interval.width / 2.0 / confidence.critical)
     return Difference(first, second, interval, p, detectable(reach, confidence))
+
+
+def _alike_p(value: float, unseen: float, rows: float) -> float:
+    """The p-value where all rows differ by ``value``, and rows that were not seen by ``unseen``; no less than of signs.
+
+    Wilson's end at 0 is the share ``z² / (rows + z²)`` of them.
+    """
+    if not value:
+        return 1.0
+    signs: float = min(1.0, 2.0 ** (1.0 - min(rows, 1000.0)))
+    return max(two_sided(sqrt(rows * value / (unseen - value))), signs) if value < unseen else signs
 
 
 def scatters(moments: Moments, value: float) -> bool:

@@ -129,3 +129,14 @@ def test_what_differs_alike_in_few_rows_is_told_apart_where_the_signs_of_these_d
     for found in (values["mae"], values["rmse"], cells["hamming_loss"]):
         assert found.p >= 2.0 ** (1 - rows) > 0.05 or rows == 6
         assert (found.low > 0.0) == (found.p < 0.05) == (rows == 6 and not clustered)
+
+
+def test_what_differs_alike_by_little_has_the_p_value_of_its_interval() -> None:
+    """Of 50 rows that all are a little farther off, p was below 0.001 beside an interval that held 0."""
+    target, names = np.arange(50) * 2.0, ("mae", "rmse", "mse")
+    asked = {"target": target, "metrics": ",".join((*names, "bias")), "task": "regression"}
+    found = evalcli.compare(target + 2.0, target + 2.1, **asked)
+    assert found["bias"].p == found["mae"].p > 0.05
+    for name in names:
+        at = evalcli.compare(target + 2.0, target + 2.1, confidence=1.0 - found[name].p, **asked)[name]
+        assert at.low == pytest.approx(0.0, abs=1e-9)
