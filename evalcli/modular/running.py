@@ -138,7 +138,10 @@ class Running:
         if self._core is None:
             self._core = copy.deepcopy(other._core)
         elif self._core.form != other._core.form:
-            raise ValueError(f"batches of different form: {self._core.form} and {other._core.form}")
+            raise ValueError(
+                "one has seen batches of another kind, layout or dtype than the other; give all labels or all scores, "
+                "of one shape and one dtype"
+            )
         else:
             self._core.merge(other._core)
         self._values, self.kind = None, other.kind

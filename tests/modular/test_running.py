@@ -45,6 +45,11 @@ def test_parts_under_different_decisions_do_not_merge():
         first.merge(second)
     with pytest.raises(ValueError, match="different options"):
         Accuracy().merge(Accuracy(ignore_index=3))
+    labels, scores = Accuracy(), Accuracy()
+    labels.update([0, 1], [0, 1])
+    scores.update([0.2, 0.9], [0, 1])
+    with pytest.raises(ValueError, match="give all labels or all scores, of one shape and one dtype"):
+        labels.merge(scores)
 
 
 def test_classes_seen_late():
