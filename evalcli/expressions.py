@@ -34,6 +34,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[^\W\d][\w.]*)|(?P<sign>\*\*|[-+*/(),]))"
 )
+ROWS = frozenset({"n", "ignored"})
+"""What the CSV of a report and the frames of slices call numbers of rows."""
 _DEFINITION = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*=(?!=)(?P<text>.*)", re.DOTALL)
 _POWERS = {"+": 1, "-": 1, "*": 2, "/": 2}
 
@@ -110,6 +112,8 @@ def parse_definitions(texts: Iterable[str]) -> tuple[Definition, ...]:
         name = parts["name"]
         if name in found or name in FUNCTIONS or is_registered(name):
             raise UsageError(f"--define {name}: there is a metric of this name already", fix="give it another")
+        if name in ROWS:
+            raise UsageError(f"--define {name}: tables call a number of rows so", fix="give it another name")
         found[name] = Definition(name, parse_expression(parts["text"]))
     return tuple(found.values())
 

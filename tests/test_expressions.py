@@ -152,6 +152,9 @@ def test_definitions():
     ):
         with pytest.raises(UsageError):
             parse_definitions(texts)
+    for name in ("n", "ignored"):  # there would be two rows of this name in a CSV
+        with pytest.raises(UsageError, match=f"--define {name}: tables call a number of rows so"):
+            parse_definitions([f"{name} = accuracy"])
     with pytest.raises(UsageError, match="names no metric"):
         needed(parse_definitions(["b = gap", "gap = 1"]))
     with pytest.raises(UsageError, match="names no metric"):
