@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalcli.api.saving import save_as
 from evalcli.errors import UsageError
@@ -100,10 +100,15 @@ def overlap(
     from evalcli.comparing.overlap import compare_files
 
     check_running(workers)
-    for each in (first, second):
-        if not isinstance(each, (str, os.PathLike)):
-            what = f"a {type(each).__name__} is no file, and the rows of two files are counted"
-            raise UsageError(what, fix="save it first, or name the file that it was read from")
+    paths = _path(first), _path(second)
     with in_keywords():
         selection = Selection(id=id, where=where, workers=workers)
-        return Overlap(compare_files(os.fspath(first), os.fspath(second), selection))
+        return Overlap(compare_files(*paths, selection))
+
+
+def _path(given: Any) -> str:
+    """What a file is called; anything else is refused."""
+    if not isinstance(given, (str, os.PathLike)):
+        what = f"a {type(given).__name__} is no file, and the rows of two files are counted"
+        raise UsageError(what, fix="save it first, or name the file that it was read from")
+    return os.fspath(given)
