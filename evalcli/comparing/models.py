@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,7 +79,11 @@ def compare(
         weighted = {source.weighted for source in sources}
         if len(weighted) > 1:
             raise UsageError("some models are weighted and others not", fix="keep the weights beside the truth")
-        return _Comparing(sources, choices, execution, question, progress).result()
+        found = _Comparing(sources, choices, execution, question, progress).result()
+    note = None if choices.chosen is None else choices.chosen.note(found.inputs)
+    if note is None:
+        return found
+    return replace(found, findings=(*found.findings, Finding(note.code, note.level, note.text, note.fix)))
 
 
 class _Comparing:

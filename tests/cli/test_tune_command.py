@@ -94,6 +94,8 @@ def test_only_the_very_file_is_warned_about(run, table):
     (finding,) = [one for one in here["findings"] if one["code"] == "threshold-chosen-here"]
     assert finding["level"] == "warning"
     assert "this very file (valid.csv)" in finding["text"]
+    both = run("compare", "valid.csv", "valid.csv", "--threshold", "@tuned.json", "-m", "f1", "-f", "json")
+    assert finding in json.loads(both.stdout)["findings"]
     assert not [one for one in there["findings"] if one["code"] == "threshold-chosen-here"]
 
 
