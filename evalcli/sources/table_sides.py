@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from evalcli.sources.tables import Tables
 
 CLASS_LIMIT = 2_000_000
+_ONE_VALUE = frozenset({"text", "integer", "float", "boolean"})
+"""Kinds of columns that hold one value a row."""
 
 CHECKS = (
     "header",
@@ -283,7 +285,10 @@ class Sides:
         sliced = parts_of(selection.by, {*self.joined.preds.columns, *truth.columns}, "--by")
         read = dict.fromkeys([*(part.column for part in sliced), selection.cluster or ""], columns.slice_sql)
         for name, sql in {**read, selection.weight or "": columns.score_sql}.items():
-            if name in self.joined.preds.columns and name in truth.columns and self._unlike(name, sql):
+            kinds = [table.columns[name] for table in (self.joined.preds, truth) if name in table.columns]
+            if len(kinds) < 2:
+                continue
+            if self._unlike(name, sql) if _ONE_VALUE.issuperset(kinds) else self.sums(1)[0]:
                 text = f"column {name!r} is not the same in both files, and that beside the truth counts"
                 yield Note("columns-differ", text, "keep it in one of them, or make both agree", "warning")
 

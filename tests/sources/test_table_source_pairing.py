@@ -114,6 +114,10 @@ def test_columns_of_both_files_that_differ_are_noted_where_they_are_read(tmp_pat
     name = "w" if "weight" in asked else "region"
     text = f"column {name!r} is not the same in both files, and that beside the truth counts"
     assert [(note.code, note.text) for note in notes] == [("columns-differ", text)] * bool(asked)
+    lists = {"pred": ["a", "b"], "region": [["EU"], ["US"]], "day": [[1], [2]], "w": [[1.5], [2.0, 3.0]]}
+    odd = write_parquet(tmp_path / "odd.parquet", id=[1, 2], **lists)
+    notes = open_source(odd, tmp_path / "same.parquet", id="id", **asked).notes()
+    assert {note.code for note in notes} == ({"columns-differ"} if asked else set())
 
 
 def test_rows_stay_in_step_over_many_blocks(tmp_path):
