@@ -143,13 +143,14 @@ class Walk:
         if here.gap >= 0.0:
             return here.value
         step, reach, most, away = 0.0, _REACH, _MOST_REACH, inf
-        start = furthest = self._side * here.value
+        start = furthest = short = self._side * here.value
         for _ in range(_MOST_STEPS):
             if here is not None and here.away <= _NEAR:
                 most = abs(step) / 2.0 if here.gap * kept.gap < 0.0 else most
                 furthest = max(furthest, self._side * here.value)
-                if most == _MOST_REACH and self._side * here.value < (furthest + start) / 2.0:
-                    break  # the path came to where a class is empty, and goes back
+                short = max(short, self._side * here.value) if here.gap < 0.0 else short
+                if self._side * here.value < (short + start) / 2.0:
+                    break  # the path came to where a class is empty, and goes back; beyond that gaps mean nothing
                 reach = min(abs(step) * min(sqrt(_AIM / max(here.away, _CLOSE)), _GROWTH), most) if step else reach
                 kept, step, away = here, here.step(reach), inf
                 if max(abs(step), here.away) <= _CLOSE:

@@ -212,6 +212,16 @@ def test_a_perfect_model_is_as_sure_as_its_clusters_are_many():
     assert evalcli.evaluate(scores, target, cluster=cluster).data.clustered.design_effect is None
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.93, 0.95, 0.96, 0.99])
+def test_a_perfect_model_of_four_clusters_is_not_sure_at_any_confidence(confidence):
+    target, cluster = [2, 2, 1, 1, 0, 1, 0, 1], [2, 0, 1, 0, 3, 3, 0, 0]
+    asked = {"cluster": cluster, "labels": 3, "metrics": "specificity_weighted", "confidence": confidence}
+    found = evalcli.evaluate(target, target, **asked)
+    assert found.data.metrics["specificity_weighted"].low < 0.2  # where it was 0.99999: the path had come back
+    (verdict,) = found.check("specificity_weighted>=0.99", gate_on="interval")
+    assert verdict.status == "inconclusive"
+
+
 def test_a_class_that_lies_in_one_cluster_leaves_no_interval_that_needs_the_others():
     scores, target, cluster = drawn(30, 3)
     target = np.where(cluster == 4, 2, target % 2)
