@@ -87,19 +87,24 @@ class SlicedCells:
 
     def micro(self, name: MetricName, place: int) -> Interval | None:
         """The interval of a micro average of the slice at ``place``."""
-        if place not in self._suiting or self._setting.confidence is None:
+        if place not in self._answered or self._setting.confidence is None:
             return None
         if name not in self._micro:
-            cells = list(self._suiting.values())
+            cells = list(self._answered.values())
             classes = [self._declared or one.size for one in cells]
             found = micro(name, cells, self._setting.confidence.critical, classes)
-            self._micro[name] = dict(zip(self._suiting, found, strict=True))
+            self._micro[name] = dict(zip(self._answered, found, strict=True))
         return self._micro[name][place]
 
     @property
     def _declared(self) -> int | None:
         """Over how many classes means run where it is not those that occur."""
         return len(self._setting.names) if self._setting.scope == "declared" else None
+
+    @cached_property
+    def _answered(self) -> dict[int, Cells]:
+        """Those of slices of which all rows have a prediction, by place."""
+        return {place: one for place, one in enumerate(self.cells) if one.margins.answered is None}
 
     @cached_property
     def _suiting(self) -> dict[int, Cells]:

@@ -54,5 +54,6 @@ def test_every_interval_of_every_slice_is_its_own(monkeypatch, together, scope, 
         one = sliced.at(place)
         alone, together = CountIntervals(one.cells, **told), CountIntervals(one.cells, **told, beside=one)
         assert [together.of(name) for name in asked] == [alone.of(name) for name in asked]
-        beside += one.moved(parse("f1_macro")) is not None and one.micro(parse("f1_micro")) is not None
+        beside += one.moved(parse("f1_macro")) is not None
     assert beside == 5
+    assert [sliced.micro(parse("f1_micro"), place) is None for place in range(8)] == [place == 6 for place in range(8)]
