@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from evalcli.metrics.once import CachedProperty, once
-from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, Curve, added, precisions, share, sums_of
+from evalcli.metrics.terms import BLOCK, SUM_ROUNDING, Block, added, precisions, product, share, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -100,19 +100,24 @@ class Ranking:
         return len(self.pos) <= _KEPT
 
     @CachedProperty
-    def curve(self) -> Curve:
-        """What there is of either side, of a short ranking kept."""
-        return Curve.of(self.pos, self.neg)
+    def ends(self) -> tuple[HostArray, HostArray]:
+        """What there is of either side before each segment, and of all (K + 1,) float64; of a short ranking kept."""
+        return _floats(sums_of(self.pos)), _floats(sums_of(self.neg))
+
+    @CachedProperty
+    def sides(self) -> tuple[HostArray, HostArray]:
+        """The positives and the negatives of each segment (K,) float64; of a short ranking kept."""
+        return _floats(self.pos), _floats(self.neg)
 
     @CachedProperty
     def found(self) -> HostArray:
         """The positives up to the end of each segment (K,) float64."""
-        return self.curve.tp[1:] if self.is_short else sums_of(self.pos)[1:].astype("float64", copy=False)
+        return self.ends[0][1:] if self.is_short else _floats(sums_of(self.pos))[1:]
 
     @CachedProperty
     def alarms(self) -> HostArray:
         """The negatives up to the end of each segment (K,) float64."""
-        return self.curve.fp[1:] if self.is_short else sums_of(self.neg)[1:].astype("float64", copy=False)
+        return self.ends[1][1:] if self.is_short else _floats(sums_of(self.neg))[1:]
 
     def _total(self, amounts: HostArray) -> float:
         """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
@@ -134,6 +139,10 @@ class Ranking:
         return 0.0 if self.exact else self.rounding + SUM_ROUNDING
 
 
+def _floats(amounts: HostArray) -> HostArray:
+    return amounts.astype("float64", copy=False)
+
+
 def _blocks(ranking: Ranking) -> Iterable[Block]:
     """The blocks, from the highest score down; those of a short ranking are kept, for other numbers of it."""
     if not ranking.is_short:
@@ -145,16 +154,17 @@ def _blocks(ranking: Ranking) -> Iterable[Block]:
 
 
 def _made(ranking: Ranking) -> Iterator[Block]:
-    tp: Any = 0
-    fp: Any = 0
+    found: Any = 0
+    alarms: Any = 0
     for start in range(0, len(ranking.pos), BLOCK):
         part = slice(start, start + BLOCK)
+        pos, neg = ranking.pos[part], ranking.neg[part]
         if ranking.is_short:
-            curve = ranking.curve.cut(start, start + BLOCK)
+            tp, fp = (side[start : start + BLOCK + 1] for side in ranking.ends)
         else:
-            curve = Curve.of(ranking.pos[part], ranking.neg[part], tp, fp)
-            tp, fp = curve.tp[-1], curve.fp[-1]
-        yield curve.block(ranking.mixed[part], ranking.spread[part])
+            tp, fp = _floats(sums_of(pos, found)), _floats(sums_of(neg, alarms))
+            found, alarms = tp[-1], fp[-1]
+        yield Block(pos, neg, ranking.mixed[part], ranking.spread[part], tp[:-1], fp[:-1], tp[1:], fp[1:])
 
 
 _Terms: TypeAlias = "Callable[[Block], tuple[HostArray, HostArray]]"
@@ -205,8 +215,8 @@ def auroc(ranking: Ranking) -> Certified:
         pos, neg, mixed = (side[start : start + BLOCK] for side in (ranking.pos, ranking.neg, ranking.mixed))
         ends = sums_of(neg, before)
         before = ends[-1]
-        behind += _dot(pos, ends[:-1] + ends[1:], pairs)
-        doubt += _dot(pos, neg * mixed, pairs) if mixed.any() else 0
+        behind += product(pos, ends[:-1] + ends[1:], pairs)
+        doubt += product(pos, neg * mixed, pairs) if mixed.any() else 0
     return area(2 * pairs - behind, doubt, int(positives), int(negatives))
 
 
@@ -216,14 +226,6 @@ def area(beaten: int, doubt: int, positives: int, negatives: int) -> Certified:
     if not pairs:
         return UNDEFINED
     return Certified(beaten / pairs, (beaten - doubt) / pairs, (beaten + doubt) / pairs)
-
-
-def _dot(left: HostArray, right: HostArray, pairs: int) -> int:
-    """``Σ left·right`` of counts, at most twice as many as ``pairs``, which may go far beyond int64."""
-    if pairs < 1 << 62:
-        return int(left @ right)
-    low = int(left @ (right & ((1 << LIMB) - 1)))
-    return (int(left @ (right >> LIMB)) << LIMB) + low
 
 
 def _weighted_pairs(block: Block, positives: float, negatives: float) -> tuple[HostArray, HostArray]:

@@ -6,7 +6,7 @@ Importing this module imports no numpy.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.metrics.arrays import is_host, namespace
 
@@ -41,29 +41,6 @@ class Block(NamedTuple):
         return share(self.tp, self.tp + namespace(self.tp).where(self.mixed, self.fp0, self.fp))
 
 
-class Curve(NamedTuple):
-    """Both sides of each segment (K,), and what there is of them before each, and of all (K + 1,): float64."""
-
-    pos: HostArray
-    neg: HostArray
-    tp: HostArray
-    fp: HostArray
-
-    @classmethod
-    def of(cls, pos: HostArray, neg: HostArray, tp: Any = 0, fp: Any = 0) -> Self:
-        """From the sides of segments, before which there are ``tp`` and ``fp``."""
-        every = (pos, neg, sums_of(pos, tp), sums_of(neg, fp))
-        return cls(*(part.astype("float64", copy=False) for part in every))
-
-    def cut(self, start: int, stop: int) -> Curve:
-        """Some of the segments."""
-        return Curve(self.pos[start:stop], self.neg[start:stop], self.tp[start : stop + 1], self.fp[start : stop + 1])
-
-    def block(self, mixed: HostArray, spread: HostArray) -> Block:
-        """All of them, with the doubts that there are (K,)."""
-        return Block(self.pos, self.neg, mixed, spread, self.tp[:-1], self.fp[:-1], self.tp[1:], self.fp[1:])
-
-
 def added(terms: Array) -> Array:
     """The sums (…) of ``terms`` (…, K), K ≤ ``BLOCK``, in an order that zeros behind them do not change.
 
@@ -89,6 +66,14 @@ def sums_of(amounts: HostArray, before: Any = 0) -> HostArray:
 
     sums: HostArray = np.concatenate([np.array([before], amounts.dtype), amounts])
     return sums.cumsum(out=sums)
+
+
+def product(left: HostArray, right: HostArray, pairs: int) -> int:
+    """``Σ left·right`` of counts, at most twice as many as ``pairs``, which may go far beyond int64."""
+    if pairs < 1 << 62:
+        return int(left @ right)
+    low = int(left @ (right & ((1 << LIMB) - 1)))
+    return (int(left @ (right >> LIMB)) << LIMB) + low
 
 
 def share(part: Array, whole: Array) -> Array:

@@ -122,7 +122,7 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
 def amounts_of(ranking: Ranking) -> tuple[HostArray, HostArray]:
     """The positives and the negatives of each segment (K,) float64."""
     if ranking.is_short:
-        return ranking.curve.pos, ranking.curve.neg
+        return ranking.sides
     return ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
 
 
