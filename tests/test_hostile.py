@@ -276,7 +276,8 @@ def test_O01_O02_O03_O05_hostile_labels_in_every_format(tmp_path, run, form, col
 def test_O08_a_file_name_reaches_no_terminal_raw(tmp_path, run, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = "x\x1b]0;owned\x07\n::error::y\u202e.csv"
-    assert refused(name) == "evalcli: x\\x1b]0;owned\\x07\\n::error::y\\u202e.csv: no such file [E3]\n"
+    shown = "x\\x1b]0;owned\\x07\\n::error::y\\u202e.csv"
+    assert refused(name) == f"evalcli: {shown}: no such file; see whether the path is right [E3]\n"
     table(tmp_path / name, "target,pred\na,b,c\n")
     assert refused(name).startswith("evalcli: x\\x1b]0;owned\\x07\\n::error::y\\u202e.csv: line 2 has 3 fields")
     table(tmp_path / name, "target,pred\na,a\nb,b\nc,c\n")

@@ -191,7 +191,7 @@ def _number(name: str, kind: type, text: str, low: float | None = None, high: fl
             raise ValueError(text)
         number: float = kind(text)
     except ValueError as e:
-        fix = f"write a point: {text.replace(',', '.')}" if text.count(",") == 1 else ""
+        fix = f"write a point: {text.replace(',', '.')}" if text.count(",") == 1 else "write it in digits"
         raise UsageError(f"{name} {text!r} is not {noun}", fix=fix) from e
     if not isfinite(number):
         raise UsageError(f"{name} {text!r} is not a finite number", fix="write it in digits")

@@ -146,7 +146,7 @@ def read_head(path: str) -> bytes:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - likewise
             head = file.read(_HEAD)
     except FileNotFoundError as e:
-        raise InputError("no such file", fix=_like(path), path=path) from e
+        raise InputError("no such file", fix=_like(path) or remedy(e), path=path) from e
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or "not a file name"
         raise InputError(f"cannot be opened: {reason}", fix=remedy(e), path=path) from e
@@ -307,7 +307,9 @@ def _text_as_tensors(head: bytes, suffix: str) -> InputError:
     kind = "CSV" if b"," in line else "JSON" if line[:1] in (b"{", b"[") else "plain text"
     if line[:2] in (b"0\n", b"(l", b"(d", b"(c") or line.startswith((b"cposix", b"c__builtin__", b"cos\n")):
         return InputError("a text pickle", fix="evalcli never runs code from data files; write it with torch.save")
-    return InputError(f"looks like {kind}, not a {suffix} file", fix="rename it to .csv" if kind == "CSV" else "")
+    return InputError(
+        f"looks like {kind}, not a {suffix} file", fix="rename it to .csv" if kind == "CSV" else "name it as what it is"
+    )
 
 
 def _text_kind(head: bytes, path: str = "") -> str:

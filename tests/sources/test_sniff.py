@@ -162,7 +162,7 @@ def test_N11_of_no_known_kind(tmp_path):
 
 
 def test_places_that_are_no_file(tmp_path):
-    refuse(tmp_path / "missing.csv", "no such file [")
+    refuse(tmp_path / "missing.csv", "no such file; see whether the path is right [")
     refuse(tmp_path, "is a directory")
     (tmp_path / "empty.pt").touch()
     refuse(tmp_path / "emtpy.pt", "no such file; did you mean 'empty.pt'?")
