@@ -38,12 +38,6 @@ EXACT = frozenset({*AREAS, "auroc_ovo"})
 """Metrics of ranks whose influences are known exactly."""
 
 
-_MOST_BINS = 1 << 16
-"""Of more bins each holds so few rows that several may be one: what they add then fits the cache of a core."""
-_ALIKE = 1e-7
-"""The part of the variance of what rows add that may be lost by it."""
-
-
 class RankedColumn(NamedTuple):
     """One ranking: what a negative row in each bin, and behind these a positive one, adds to each metric (2·B, M).
 
@@ -58,20 +52,13 @@ class RankedColumn(NamedTuple):
         """With the influences of some metrics, ``None`` for those that do not read it; ``None`` if none does."""
         if not any(influences):
             return None
-        segments = ranking.segments
-        moved = np.zeros((2, len(segments), len(influences)))
-        for column, influence in enumerate(influences):
+        ranking.segments.make_table()
+        size = len(ranking.segments)
+        moved = np.zeros((2 * size, len(influences)))
+        for column, influence in zip(moved.T, influences, strict=True):
             if influence is not None:
-                moved[0, :, column], moved[1, :, column] = influence.negative, influence.positive
-        if len(segments) > _MOST_BINS:
-            fewer, heads = segments.coarser(_MOST_BINS)
-            amounts = segments.of_negatives(ranking.neg), segments.of_positives(ranking.pos)
-            means = [_means(side, rows, heads) for side, rows in zip(moved, amounts, strict=True)]
-            negative, positive = means
-            if negative is not None and positive is not None:
-                segments, moved = fewer, np.array([negative, positive])
-        segments.make_table()
-        return cls(segments, moved.reshape(-1, len(influences)))
+                column[:size], column[size:] = influence.negative, influence.positive
+        return cls(ranking.segments, moved)
 
     def told(self, scores: HostArray, positives: HostArray) -> HostArray:
         """What each row of these ``scores`` (N,) adds (N, M); ``positives`` are the numbers of some."""
@@ -79,18 +66,6 @@ class RankedColumn(NamedTuple):
         places[positives] += len(self.segments)
         found: HostArray = self.moved.take(places, axis=0, mode="clip")
         return found
-
-
-def _means(moved: HostArray, rows: HostArray, heads: HostArray) -> HostArray | None:
-    """The mean over ``rows`` (B,) of what they add (B, M), from each of the ``heads`` to the next, 0 of none.
-
-    ``None`` where that loses more than next to nothing of what they vary by.
-    """
-    total = np.add.reduceat(rows, heads)[:, None]
-    sums = np.add.reduceat(moved * rows[:, None], heads)
-    means = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0.0)
-    whole, kept = rows @ (moved * moved), (sums * means).sum(axis=0)
-    return means if (whole - kept <= _ALIKE * whole).all() else None
 
 
 @dataclass(frozen=True, slots=True)

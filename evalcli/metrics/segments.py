@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.keys import as_places, heads_of, key_bits, least_shift, numbered, sort_keys
+from evalcli.metrics.keys import as_places, heads_of, key_bits, numbered, sort_keys
 from evalcli.metrics.once import CachedProperty
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Segments:
     [2, 0, 1]
     """
 
-    def __init__(self, ranking: Ranking, dropped: int = 0) -> None:
-        self._ranking, self._dropped = ranking, dropped
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
         keys = _keys(ranking.score[::-1], ranking.bits) >> self._shift
         heads = heads_of(keys)
         self._numbers = keys[heads]
@@ -63,12 +63,7 @@ class Segments:
     def _shift(self) -> HostArray:
         """How many low bits are dropped, in the type of the keys."""
         kind = np.uint32 if self._ranking.bits == 32 else np.uint64
-        return kind(self._ranking.shift + self._dropped)  # type: ignore[return-value]
-
-    def coarser(self, most: int) -> tuple[Segments, HostArray]:
-        """No more than ``most`` bins, of keys with fewer bits; and the bins of these with which each begins."""
-        dropped = least_shift([self._numbers], 0, most)
-        return Segments(self._ranking, self._dropped + dropped), heads_of(self._numbers, dropped)
+        return kind(self._ranking.shift)  # type: ignore[return-value]
 
     def of_positives(self, values: HostArray) -> HostArray:
         """What belongs to the segments (K,) of a ranking, by bin (B,), for rows that are positive.
