@@ -61,6 +61,12 @@ class Prepare(NamedTuple):
     """Whether the scores that are wanted may stay on the device, as a tensor."""
     glances: Glances | None = None
     """What the device has seen so far, where nobody waits for it: labels then stay there, too."""
+    only_scores: bool = False
+    """Whether score columns are wanted without what they predict: rows come again that were all found to count."""
+
+    def again_for_scores(self, seen: Evidence) -> Prepare:
+        """The same for another pass over all rows, of which a pass has ``seen`` that, for their scores."""
+        return self._replace(only_scores=not seen.dropped)
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -270,6 +276,8 @@ class Rows:
 
             return glance(self, scores, task)
         self.scores = scores
+        if self.plan.only_scores:
+            return np.full(len(scores), MISSING)
         if self.kept.mask is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.kept.mask)
             best = np.zeros(scores.shape[0], np.int64)

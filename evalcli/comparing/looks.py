@@ -39,7 +39,7 @@ EXACT = frozenset({*AREAS, "auroc_ovo"})
 
 
 class RankedColumn(NamedTuple):
-    """One ranking: what a negative row in each bin, and behind these a positive one, adds to each metric (2·B, M).
+    """One ranking: what a negative row in each place, and behind these a positive one, adds to each metric (2·P, M).
 
     Metrics stand side by side, so that memory is read once for all of them.
     """
@@ -52,18 +52,16 @@ class RankedColumn(NamedTuple):
         """With the influences of some metrics, ``None`` for those that do not read it; ``None`` if none does."""
         if not any(influences):
             return None
-        ranking.segments.make_table()
-        size = len(ranking.segments)
-        moved = np.zeros((2 * size, len(influences)))
-        for column, influence in zip(moved.T, influences, strict=True):
+        moved = np.zeros((2, len(ranking.segments), len(influences)))
+        for number, influence in enumerate(influences):
             if influence is not None:
-                column[:size], column[size:] = influence.negative, influence.positive
-        return cls(ranking.segments, moved)
+                moved[0, :, number], moved[1, :, number] = influence.negative, influence.positive
+        return cls(ranking.segments, np.concatenate([ranking.segments.spread(side) for side in moved]))
 
     def told(self, scores: HostArray, positives: HostArray) -> HostArray:
         """What each row of these ``scores`` (N,) adds (N, M); ``positives`` are the numbers of some."""
-        places = self.segments.bins(scores)
-        places[positives] += len(self.segments)
+        places = self.segments.places(scores)
+        places[positives] += len(self.moved) // 2
         found: HostArray = self.moved.take(places, axis=0, mode="clip")
         return found
 

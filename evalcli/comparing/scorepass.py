@@ -18,13 +18,15 @@ from evalcli.uncertainty.paired import PairedInfluence
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.classification.prepare import Prepare
     from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.looks import ScoreLook
-    from evalcli.comparing.passes import Counted, TogetherPass
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
+    from evalcli.task import Task
 
     Pair = tuple[int, int]
 
@@ -98,7 +100,7 @@ class ScorePass(Apart):
 
     travels = ("pairs",)
 
-    counted: TogetherPass
+    plans: Sequence[tuple[Prepare, Task]]
     looks: Mapping[int, ScoreLook]
     pairs: dict[Pair, PairSums]
     clusters: KnownClusters | None
@@ -112,13 +114,13 @@ class ScorePass(Apart):
         for pair, told in asked.items():
             names, gaps = zip(*told, strict=True)
             pairs[pair] = PairSums.empty(counted, names, gaps)
-        return cls(counted.total, looks, pairs, counted.clusters)
+        plans = [(one.prepare.again_for_scores(one.evidence), one.task) for one in counted.total.passes]
+        return cls(plans, looks, pairs, counted.clusters)
 
     def add(self, rows: Rows) -> bool:
         """Look at the rows of all models."""
         every = [
-            one.prepare(batch, one.task, Evidence())
-            for one, batch in zip(self.counted.passes, rows.batches, strict=True)
+            prepare(batch, task, Evidence()) for (prepare, task), batch in zip(self.plans, rows.batches, strict=True)
         ]
         labels, _ = common(every)
         if not len(labels[0].target):

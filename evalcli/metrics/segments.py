@@ -2,7 +2,8 @@
 
 A search among hundreds of thousands of bins reads memory all over. The bits of a key say where it lies: the numbers of
 the bins are cut into blocks, of which only those with a bin take room, and a table says for each number of a block
-which of the bins it is. So a score costs two reads, most of them from the cache.
+which of the bins it is. So a score costs two reads, most of them from the cache. What is wanted of a bin may stand in
+the place of its number itself: that saves one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _BLOCKS = 16
 """The numbers of bins are cut into at most two to this power of blocks, whose places fit a core's own cache."""
 _ROOM = 8
 """Room for so many numbers for each bin; where bins lie further apart they are searched."""
+_ROOM_OF_VALUES = 4
+"""The same, where what is wanted of the bins stands there itself: it is larger than the number of a bin."""
 _WORTH = 8
 """A table is made for rows of which there are more than a part of the bins; fewer are searched."""
 _NEAR = 1 << 12
@@ -35,6 +38,13 @@ class _Table(NamedTuple):
     first: int
     places: HostArray
     bins: HostArray
+
+    def at(self, numbers: HostArray) -> HostArray:
+        """Which of ``bins`` is that of each number (N,), which is overwritten; of an unknown one, any or none."""
+        blocks = numbers >> numbers.dtype.type(self.low)
+        blocks -= numbers.dtype.type(self.first)
+        numbers += self.places.take(as_places(blocks), mode="clip")  # wraps where the place lies before the number
+        return as_places(numbers)
 
 
 class Segments:
@@ -82,11 +92,6 @@ class Segments:
         found[self._bin_of[held]] = values[::-1][held]
         return found
 
-    def make_table(self) -> None:
-        """Make now what many rows are looked up by: threads make those of several rankings, and processes share it."""
-        if len(self):
-            self._table  # noqa: B018  # it is kept
-
     def bins(self, scores: HostArray) -> HostArray:
         """The bin (N,) of each of these scores (N,) that the ranking has counted; of any other score, some bin."""
         if not len(self):
@@ -97,11 +102,24 @@ class Segments:
         table = self._table
         if table is None:
             return self._searched(numbers)
-        blocks = numbers >> numbers.dtype.type(table.low)
-        blocks -= numbers.dtype.type(table.first)
-        numbers += table.places.take(as_places(blocks), mode="clip")  # wraps where the place lies before the number
-        found: HostArray = table.bins.take(as_places(numbers), mode="clip").astype(np.int64)
+        found: HostArray = table.bins.take(table.at(numbers), mode="clip").astype(np.int64)
         return found
+
+    def spread(self, values: HostArray) -> HostArray:
+        """Values of bins (B, …), laid out as ``places`` finds them (P, …)."""
+        table = self._close_table
+        return values if table is None else values.take(table.bins, axis=0)
+
+    def places(self, scores: HostArray) -> HostArray:
+        """Where ``spread`` lays what belongs to each of these scores (N,), which are as those of ``bins``."""
+        table = self._close_table
+        return self.bins(scores) if table is None else table.at(_keys(scores, self._ranking.bits) >> self._shift)
+
+    @property
+    def _close_table(self) -> _Table | None:
+        """The table, where it has little more room than there are bins."""
+        table = self._table if len(self) else None
+        return table if table is not None and len(table.bins) <= _ROOM_OF_VALUES * len(self) else None
 
     def _searched(self, numbers: HostArray) -> HostArray:
         """The bins by a search: of many bins in their order, so that memory is read once."""

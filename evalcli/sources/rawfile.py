@@ -101,7 +101,8 @@ class Region:
     """A run of bytes in a file: a storage, a member, the data of an array.
 
     With a ``stored`` CRC-32 every read is checksummed on the way, and ``verify`` compares the whole; ``unless_zero``
-    says that a stored 0 means that none was computed.
+    says that a stored 0 means that none was computed. What was found right is not checksummed again when it is read
+    again: that nobody writes there meanwhile is seen by the time of modification.
     """
 
     def __init__(self, file: RawFile, offset: int, size: int, *, name: str = "", stored: int | None = None) -> None:
@@ -112,6 +113,12 @@ class Region:
         self.stored = stored
         self.unless_zero = False
         self.ledger = Ledger()
+        self._verified: int | None = None
+
+    @property
+    def was_read(self) -> bool:
+        """Whether anything of it was, by this pass or by one that was verified."""
+        return bool(self.ledger) or self._verified is not None
 
     def peek(self, start: int, count: int) -> bytes:
         """Some bytes near the beginning, without a trace: whoever reads them again checksums them."""
@@ -124,7 +131,7 @@ class Region:
         """Fill ``view`` with the bytes from ``start`` of this region."""
         if start < 0 or start + len(view) > self.size:
             raise ValueError(f"bytes {start}:{start + len(view)} of a region of {self.size}")
-        if self.stored is None:
+        if self.stored is None or self._verified is not None:
             self.file.read_into(view, self.offset + start)
             return
         self.ledger.add(start, start + len(view), self._checksum(view, start, 0))
@@ -136,6 +143,8 @@ class Region:
             InputError: it is not the stored one.
 
         """
+        if self._verified is not None:
+            return self._verified
         spare = memoryview(bytearray(min(PIECE, self.size)))
 
         def fill(start: int, stop: int) -> int:
@@ -151,6 +160,7 @@ class Region:
                 fix="copy or write the file again",
                 path=self.file.path,
             )
+        self._verified = crc
         return crc
 
     def _checksum(self, view: memoryview, start: int, crc: int) -> int:

@@ -103,7 +103,7 @@ class TensorFile:
         if self._contents.checksummed:
             crc = self._contents.base
             for region in self._contents.regions:
-                part = region.verify() if region.ledger else region.stored or 0
+                part = region.verify() if region.was_read else region.stored or 0
                 crc = crc32_combine(crc, part, region.size)
             digest = f"crc32:{crc:08x}"
         else:

@@ -51,6 +51,8 @@ def test_a_score_lies_in_the_bin_that_a_search_finds(kind, seed, rows, bits, bud
     expected = searched(ranking, scores)
     assert segments.bins(scores).tolist() == expected.tolist()
     assert segments.bins(scores[:1]).tolist() == expected[:1].tolist()
+    values = rng.random((len(segments), 2))
+    assert np.array_equal(segments.spread(values)[segments.places(scores)], values[expected])
     assert segments._searched(segments._numbers.copy()).tolist() == [*range(len(segments))]
     assert expected.max() == len(segments) - 1
 
@@ -66,6 +68,7 @@ def test_many_bins_near_each_other_have_a_table_and_bins_far_apart_are_searched(
         segments = Segments(ranking)
         assert segments.bins(scores).tolist() == searched(ranking, scores).tolist()
         assert (segments._table is not None) == has_table
+        assert (len(segments.spread(np.arange(len(segments)))) > len(segments)) == has_table
 
 
 @given(seed=st.integers(0, 2**32))
