@@ -48,7 +48,9 @@ def sort_keys(scores: Array, bits: int = 64) -> HostArray:
     if bits < key_bits(scores):
         raise ValueError(f"keys of {bits} bits do not hold {scores.dtype}")
     values = host_scores(scores).astype(_FLOATS[bits])
-    if unknown := int(np.isnan(values).sum()):
+    missing = np.isnan(values)
+    if missing.any():
+        unknown = int(missing.sum())
         said = "1 score is" if unknown == 1 else f"{unknown} scores are"
         raise InputError(f"{said} NaN and cannot be ranked", fix="use --nan drop")
     values += 0  # −0.0 becomes 0.0

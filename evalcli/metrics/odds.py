@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CELLS = 1 << 17
 """Scores whose softmax is taken at a time, so that it stays in the cache."""
 _FEW = 16
-"""Up to so many classes the largest logit is found on the way; of more, by a second look."""
+"""Of up to so many classes the largest is found one after the other; of more, by a second look."""
 FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
 
@@ -25,7 +25,7 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
     Probabilities stay as they are stored. Logits become ``log p − log(1 − p) = x_c − log Σ_{j≠c} exp(x_j)`` in float64.
     A probability itself ends at 1 − 2⁻⁵³, and its logarithm at −2⁻⁵³: confident rows would tie. The odds are symmetric,
     so both ends keep the resolution of the logits, and the sum over the *others* never subtracts what it has added.
-    The one step that could, for the largest logit of a row, is taken relative to the second largest.
+    Where these are next to nothing beside the largest logit of a row, they are taken relative to the second largest.
 
     An infinite logit is certain; where several are, they share; a row of −inf only is uniform.
     """
@@ -38,49 +38,52 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
         for start in range(0, len(logits), step):
             rows = slice(start, start + step)
             # classes outermost: additions run in one order, whatever the layout of the input and the rows beside
-            odds[:, rows] = _log_odds(np.array(logits[rows].T, np.float64, order="C"))
+            _log_odds(np.array(logits[rows].T, np.float64, order="C"), odds, start)
     return odds.T
 
 
-def _log_odds(logits: HostArray) -> HostArray:
-    """Log-odds (C, N) of logits (C, N), which are overwritten."""
-    most, second = logits[0].copy(), np.full(logits.shape[1], -np.inf)
-    leader = np.zeros(len(most), np.int8)
-    for number, row in enumerate(logits[1:], 1):
-        np.maximum(second, np.minimum(most, row), out=second)
-        if len(logits) <= _FEW:
-            np.maximum(leader, np.multiply(row > most, number, dtype=np.int8), out=leader)
-        np.maximum(most, row, out=most)
-    leading = np.arange(len(most))
-    largest = leader.astype(np.int64) * len(most) + leading
-    if len(logits) > _FEW or (second == most).any():  # which may be several a row
-        largest = np.flatnonzero(logits == most)
-        leading = largest % len(most)
-    lead = np.where(second == most, 0.0, most - second)
+def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
+    """Log-odds of logits (C, n), which are overwritten, from the row ``start`` of ``odds`` (C, N) on."""
+    rows = np.arange(logits.shape[1])
+    most, leader = _largest(logits)
+    largest, of_row, leaders = leader * len(most) + rows, rows, None
+    held = logits == most
+    if np.count_nonzero(held) != len(rows):  # several a row
+        largest = np.flatnonzero(held)
+        leader, of_row = np.divmod(largest, len(most))
+        leaders = np.bincount(of_row)
     logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
     parts.reshape(-1)[largest] = 0.0
     rest = np.zeros(len(most))
     for part in parts:  # one after the other: a sum over the axis of a single row would go by pairs
         rest += part
-    odds = lead - np.log(_relative(rest, lead, logits))
-    leaders: HostArray | int = 1
-    if len(largest) > len(most):
-        leaders = np.bincount(leading, minlength=len(most))
-        odds = np.where(leaders > 1, -np.log(rest + (leaders - 1)), odds)
-    np.subtract(rest + leaders, parts, out=parts)
-    logits -= np.log(parts, out=parts)
-    logits.reshape(-1)[largest] = odds[leading]
-    return logits
-
-
-def _relative(rest: HostArray, lead: HostArray, below: HostArray) -> HostArray:
-    """``Σ exp(x_j − second largest)`` over all but the largest, from the sum relative to the largest."""
-    total = rest * np.exp(np.minimum(lead, FAR))
-    far = np.flatnonzero((lead > FAR) & (lead < np.inf))
+    own = -np.log(rest if leaders is None else rest + (leaders - 1))
+    far = np.flatnonzero(own > FAR)
     if len(far):
-        total[far] = 0.0
-        for row in below[:, far]:
-            total[far] += np.where(row == 0, 0.0, np.exp(row + lead[far]))
-    total[lead == np.inf] = 1.0
-    return total
+        own[far] = _far_ahead(logits[:, far])
+    np.subtract(rest + (1 if leaders is None else leaders), parts, out=parts)
+    np.subtract(logits, np.log(parts, out=parts), out=odds[:, start : start + len(rows)])
+    odds.reshape(-1)[leader * odds.shape[1] + (of_row + start)] = own[of_row]
+
+
+def _largest(logits: HostArray) -> tuple[HostArray, HostArray]:
+    """The largest of each row (n,), and the first class (n,) that has it."""
+    if len(logits) > _FEW:
+        most = logits.max(axis=0)
+        return most, np.argmax(logits == most, axis=0)
+    most, leader = logits[0].copy(), np.zeros(logits.shape[1], np.int8)
+    for number, row in enumerate(logits[1:], 1):
+        np.maximum(leader, np.multiply(row > most, number, dtype=np.int8), out=leader)
+        np.maximum(most, row, out=most)
+    return most, leader.astype(np.int64)
+
+
+def _far_ahead(below: HostArray) -> HostArray:
+    """Log-odds (K,) of the largest logit of rows where ``exp`` of the others (C, K), less the largest, is next to 0."""
+    others = np.where(below < 0.0, below, -np.inf)
+    second = others.max(axis=0)
+    total = np.zeros(len(second))
+    for each in others:
+        total += np.exp(each - second)
+    return np.where(second == -np.inf, np.inf, -second - np.log(total))
