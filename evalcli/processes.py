@@ -16,6 +16,7 @@ import mmap
 import os
 import select
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -136,11 +137,16 @@ def accumulate_apart(
 
 
 def _meanwhile(part: Any, watch: _Watch) -> None:
-    """Sort what waits in a part for somebody to ask for it, while others write their answers."""
+    """Sort what waits in a part for somebody to ask for it, and import, while others write their answers."""
     for column in part.columns() if hasattr(part, "columns") else ():
         if not watch.goes_on:
             return
         column.settle()
+        watch.look()
+    for name in part.asked_by if hasattr(part, "asked_by") else ():
+        if not watch.goes_on:
+            return
+        import_module(name)
         watch.look()
 
 

@@ -65,7 +65,8 @@ def goes_apart(plan: Plan, slices: int, *, counted: bool = False) -> bool:
 class SliceRows(Generic[S]):
     """Every slice with its ``metrics``, by several processes where there may be some.
 
-    Those begin at once: so all rows are told of while slices are.
+    Those begin at once: so all rows are told of while slices are. Where slices ``lean`` on what is read of all rows,
+    one is told of before, so that it is read once.
     """
 
     def __init__(
@@ -75,18 +76,19 @@ class SliceRows(Generic[S]):
         plan: Plan,
         *,
         counted: bool = False,
+        lean: bool = True,
     ) -> None:
         self._metrics, self._slices = metrics, slices
         self._first: list[dict[str, Value]] = []
         self._apart: Apart[Sliced[S]] | None = None
         if goes_apart(plan, len(slices), counted=counted):
-            self._begin(plan.workers)
+            self._begin(plan.workers, lean=lean)
 
-    def _begin(self, workers: int) -> None:
+    def _begin(self, workers: int, *, lean: bool) -> None:
         from evalcli.forks import Apart
 
         with suppress(EvalError):  # which comes again
-            self._first = [self._metrics(self._slices[0])]  # what that imports all processes have then
+            self._first = [self._metrics(one) for one in self._slices[:1] if lean]
         rest = self._slices[len(self._first) :]
         self._apart = Apart(lambda one: _plain(self._metrics(one)), rest, workers)
 

@@ -164,6 +164,10 @@ class Numbers:
             return value
         return self._intervals.of(name, value)
 
+    def let_go(self) -> None:
+        """Forget the intervals, which hold this: what both have read is free then, before anybody looks for circles."""
+        self.__dict__.pop("_intervals", None)
+
     def covariance(self, names: Sequence[MetricName]) -> HostArray:
         """How metrics vary together (k, k); NaN of those of which nothing tells it."""
         if self._intervals is None:

@@ -164,10 +164,14 @@ class Reporter:
         usual = inside.default(self.task.kind)
 
         def metrics(one: Sliced[_Held]) -> dict[str, Value]:
-            return self._values(self._numbers_of(one), usual, one.slicer.name)
+            numbers = self._numbers_of(one)
+            values = self._values(numbers, usual, one.slicer.name)
+            numbers.let_go()
+            return values
 
         counted = self.scores is None and not self.source.weighted and not self.clusters_in
-        return SliceRows(metrics, self._sliced(), self.plan, counted=counted)
+        lean = self.scores is not None and not self.scores.scoring.binary
+        return SliceRows(metrics, self._sliced(), self.plan, counted=counted, lean=lean)
 
     def _sliced(self) -> list[Sliced[_Held]]:
         every = [

@@ -33,6 +33,19 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
+ASKED_BY = (
+    "numpy.random",
+    "evalcli.metrics.selective",
+    "evalcli.classification.reporter",
+    "evalcli.classification.intervals",
+    "evalcli.classification.score_results",
+    "evalcli.uncertainty.bins",
+    "evalcli.uncertainty.losses",
+    "evalcli.uncertainty.rankestimates",
+    "evalcli.uncertainty.resampling",
+)
+"""Modules that read states of scores, which are imported when there is time: a fifth of a second without numbers."""
+
 
 @dataclass(slots=True)
 class ClassificationPass:
@@ -60,6 +73,11 @@ class ClassificationPass:
     """What a device has added of the weights of labels, and ``confusion`` has not yet taken over."""
     searched: LabelsThere | None = None
     """Labels of a device that ``scan`` has not yet counted."""
+
+    @property
+    def asked_by(self) -> tuple[str, ...]:
+        """The modules that will read this."""
+        return () if self.scores is None or self.prepare.choices.confidence is None else ASKED_BY
 
     @property
     def saves_all(self) -> bool:

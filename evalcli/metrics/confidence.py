@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.arrays import distinct as distinct_of
 from evalcli.metrics.arrays import namespace
 from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
 from evalcli.metrics.keycolumn import KeyColumn
@@ -234,7 +235,7 @@ def _cut(groups: ConfidenceGroups, bins: int) -> HostArray:
     ends = _ends(groups)
     total = float(ends[-1])
     beside = np.searchsorted(ends, total * np.arange(1, bins + 1) / bins)[:, None] + np.arange(-2, 3)
-    near = np.unique(np.clip(beside, 0, len(ends) - 1))
+    near = distinct_of(np.clip(beside, 0, len(ends) - 1))
     last, n = ends[near].astype(np.float64), groups.n[::-1][near]
     first = np.floor(bins * (last - n) / total * (1 - 1e-12))
     near = len(ends) - 1 - near[first != np.floor(bins * last / total * (1 + 1e-12))]

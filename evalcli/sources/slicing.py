@@ -36,6 +36,8 @@ MOST_SLICES = 10_000
 READ = 1 << 20
 _SHORT = 2
 """Bytes of whole numbers each of which has a place in a table."""
+_FIRST = 1 << 12
+"""Of so many values all that lie between the least and the largest of many more may be among them."""
 NEAR = 1 << 16
 """Whole numbers that lie within so many of each other are looked up in a table."""
 
@@ -319,6 +321,10 @@ def _distinct(array: StoredArray) -> Array:
 
 def _unique(values: Array) -> Array:
     """The values that occur, but for NaN; whole numbers near each other without sorting them."""
+    if values.dtype.kind in "iu" and len(values) > _FIRST:
+        some, low, high = _unique(values[:_FIRST]), values.min(), values.max()
+        if len(some) == int(high) - int(low) + 1 and some[0] == low:  # there are no others
+            return some
     if _is_short(values.dtype):
         seen = np.zeros(1 << values.dtype.itemsize * 8, bool)
         seen[_addresses(values)] = True
