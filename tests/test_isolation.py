@@ -87,7 +87,8 @@ def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, da
 
 
 NOT_ASKED = (
-    "numpy.polynomial", "numpy.ma", "evalcli.classification.slices", "evalcli.classification.clusters", "evalcli.clusterpasses",
+    "numpy.polynomial", "numpy.ma",
+    "evalcli.classification.slices", "evalcli.classification.clusters", "evalcli.clusterpasses",
     "evalcli.clustergroups", "evalcli.scanning.tables", "evalcli.searched", "evalcli.expressions",
     "evalcli.definitions", "evalcli.own.metrics", "evalcli.comparing",
     "evalcli.multilabel", "evalcli.regression.states", "evalcli.ondevice",

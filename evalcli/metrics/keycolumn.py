@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _WORTH = 4
 """Keys are counted into bins of which there are at most so many times as many; to know these takes time, too."""
 
+_FEW_BINS = 1 << 16
+"""Where there may be no more bins, all keys are spread; of more, those that do not lie in bins that are there."""
 _FEW_LEFT = 4
 """One part in so many of the keys that may wait is few."""
 
@@ -125,22 +127,29 @@ class KeyColumn:
 
     def settle(self) -> None:
         """Sort what waits into the table, which whoever asks for it would have to do."""
-        if self._spread():
+        few = self.capacity <= _FEW_BINS
+        if few and self._spread():
+            return
+        self._count_known()
+        if not few and self._spread():
             return
         if self._rows_waiting:
-            self._count_known()
             self._take_rows()
         if self._merging:
             self._take_tables()
 
     def _make_room(self) -> None:
         """Take in what waits but for few keys of new bins, which are sorted when there are more of them."""
-        if self._spread():
+        few = self.capacity <= _FEW_BINS
+        if few and self._spread():
             return
         self._count_known()
-        if self._rows_waiting * _FEW_LEFT > self._most_waiting:
+        rows, tables = self._rows_waiting * _FEW_LEFT > self._most_waiting, self._entries_merging > self.capacity
+        if not few and (rows or tables) and self._spread():
+            return
+        if rows:
             self._take_rows()
-        if self._entries_merging > self.capacity:
+        if tables:
             self._take_tables()
 
     def _take_rows(self) -> None:

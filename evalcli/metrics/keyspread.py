@@ -1,9 +1,9 @@
 """Keys and entries counted at the places of all bins that there may be, without being sorted.
 
-The numbers of bins are cut into blocks by the high bits of the keys, for floats an octave each, and only blocks in
-which something lies have places: one for each of their bins. So a key costs a few reads and writes of what fits the
-cache, where a sort moves each twenty times, and since places rise as keys do, bins come out in order. Where no shift is
-known, the places of small bins tell which one is needed: two side by side are those of one of the next shift.
+The numbers of bins are cut into blocks by the high bits of the keys, for floats an octave or a part of one, and only
+blocks in which something lies have places: one for each of their bins. So a key costs a few reads and writes of what
+fits the cache, where a sort moves each twenty times, and since places rise as keys do, bins come out in order. Where no
+shift is known, the places of small bins tell which one is needed: two side by side are those of one of the next shift.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
 
-MOST_SPREAD = 1 << 16
-"""Bins of which there may be more have places that fit no cache."""
-_TOP = 12
-"""Blocks are told by so many high bits: of float64 those of the sign and the exponent."""
+MOST_SPREAD = 1 << 18
+"""Where there may be more bins, a sort takes no longer than to look at the places of all of them."""
+_TOP, _TOP_OF_MANY = 12, 18
+"""Blocks are told by so many high bits: of float64 those of the sign and the exponent, or of parts of an octave."""
+_MANY = 1 << 16
+"""Bins of which there may be more are cut into the smaller blocks."""
+_NEAR = 1 << 19
+"""Places that fit the cache. From more of them keys go on to the bins that there are, side by side."""
 _PLACES_EACH = 16
 """For each bin that there may be at most so many places,"""
 _FINE_EACH = 4
 """or so many times as many,"""
 _FINE = 1 << 19
-"""as long as they are no more than this: to see in which of them anything lies takes a byte of the cache for each."""
+"""as long as they are no more than this, where that may be: each takes a byte of the cache. Of many there are more."""
 
 
 def spread_bins(
@@ -54,9 +58,8 @@ def spread_bins(
         return None
     places, size, found = spread
     many = sum(len(part) for part in chain(*sides))
-    keys, at, at_entries = least[:many], places[:many], places[many:]
-    _set_apart(at, [sum(map(len, parts)) for parts in sides], size)
-    _set_apart(at_entries, [sum(len(part.least) for part in parts) for parts in held], size)
+    _set_apart(places[:many], [sum(map(len, parts)) for parts in sides], size)
+    _set_apart(places[many:], [sum(len(part.least) for part in parts) for parts in held], size)
     there = np.zeros(len(sides) * size, bool)
     there[places] = True
     dropped = 0
@@ -65,13 +68,22 @@ def spread_bins(
     if found > shift and not dropped:
         return None
     places >>= dropped
-    rows = np.bincount(at, minlength=len(there))
-    np.add.at(rows, at_entries, np.concatenate([part.values() for part in entries]))
-    ends = np.full(len(there), np.iinfo(least.dtype).max, least.dtype), np.zeros(len(there), least.dtype)
-    np.minimum.at(ends[0], places, least)
-    np.maximum.at(ends[1], at, keys)
-    np.maximum.at(ends[1], at_entries, np.concatenate([part.largest for part in entries]))
-    return found + dropped, _by_side(there, Bins(*ends, rows), len(sides))
+    taken = there.nonzero()[0]
+    count = len(there)
+    if is_wide := count > _NEAR:
+        places, count = (there.cumsum(dtype=np.int32) - 1).take(places, mode="clip").astype(np.int64), len(taken)
+    at, at_entries = places[:many], places[many:]
+    rows = np.bincount(at, minlength=count)
+    first, last = np.full(count, np.iinfo(least.dtype).max, least.dtype), np.zeros(count, least.dtype)
+    np.minimum.at(first, places, least)
+    np.maximum.at(last, at, least[:many])
+    if entries:
+        np.add.at(rows, at_entries, np.concatenate([part.values() for part in entries]))
+        np.maximum.at(last, at_entries, np.concatenate([part.largest for part in entries]))
+    bins = Bins(first, last, rows) if is_wide else Bins(first[taken], last[taken], rows[taken])
+    ends = np.searchsorted(taken, len(there) // len(sides) * np.arange(1, len(sides) + 1)).tolist()
+    parts = (slice(start, end) for start, end in pairwise([0, *ends]))
+    return found + dropped, [Bins(bins.least[part], bins.largest[part], bins.values()[part]) for part in parts]
 
 
 class _Spread(NamedTuple):
@@ -88,7 +100,7 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     ``None``: they lie in more blocks than there may be bins.
     """
     kind, bits = keys.dtype.type, keys.dtype.itemsize * 8
-    top = max(bits - _TOP, shift)
+    top = max(bits - (_TOP_OF_MANY if capacity > _MANY else _TOP), shift)
     there = np.zeros(1 << bits - top, bool)
     blocks = as_places(keys >> kind(top))
     there[blocks] = True
@@ -96,7 +108,8 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     many = int(starts[-1])
     if many > capacity:
         return None
-    room = max(_PLACES_EACH * capacity, min(_FINE_EACH * _PLACES_EACH * capacity, _FINE))
+    fine = _FINE_EACH * _PLACES_EACH * capacity
+    room = fine if capacity > _MANY else max(_PLACES_EACH * capacity, min(fine, _FINE))
     low = min((room // many).bit_length() - 1, top - shift)
     starts -= 1
     starts <<= low
@@ -112,12 +125,3 @@ def _set_apart(places: HostArray, lengths: list[int], size: int) -> None:
     for side, (end, length) in enumerate(zip(accumulate(lengths), lengths, strict=True)):
         if side:
             places[end - length : end] += side * size
-
-
-def _by_side(there: HostArray, bins: Bins, sides: int) -> list[Bins]:
-    """Those of the places where something is, side by side."""
-    held = there.nonzero()[0]
-    ends = np.searchsorted(held, len(there) // sides * np.arange(1, sides + 1)).tolist()
-    least, largest, rows = (part[held] for part in (bins.least, bins.largest, bins.values()))
-    parts = (slice(start, end) for start, end in pairwise([0, *ends]))
-    return [Bins(least[part], largest[part], rows[part]) for part in parts]

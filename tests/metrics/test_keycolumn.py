@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evalcli.metrics import keycolumn
+from evalcli.metrics import keycolumn, keyspread
 from evalcli.metrics.keybins import KnownBins
 from evalcli.metrics.keycolumn import KeyColumn
 from evalcli.metrics.keyentries import Bins
@@ -85,8 +85,13 @@ def bins_by_sorting(keys, shift):
     return keys[heads], keys[heads + rows - 1], rows
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("bits", [32, 64])
-def test_keys_are_spread_into_the_bins_that_a_sort_makes(bits):
+def test_keys_are_spread_into_the_bins_that_a_sort_makes(bits, many, monkeypatch):
+    if many:  # as of a table of more bins
+        monkeypatch.setattr(keyspread, "_MANY", 0)
+        monkeypatch.setattr(keyspread, "_NEAR", 0)
+        monkeypatch.setattr(keyspread, "_TOP_OF_MANY", 13)
     rng = np.random.default_rng(bits)
     kind = {32: np.float32, 64: np.float64}[bits]
     spread = 0
@@ -111,13 +116,14 @@ def test_keys_are_spread_into_the_bins_that_a_sort_makes(bits):
     assert spread > 30
 
 
-def test_a_column_is_the_same_whether_its_first_keys_are_sorted_or_spread(monkeypatch):
+def test_a_column_is_the_same_whether_its_keys_are_sorted_or_spread_or_counted_in_bins_that_are_there(monkeypatch):
     keys = sort_keys(np.random.default_rng(3).normal(size=30_000))
     columns = []
-    for most in (MOST_SPREAD, 0):
+    for most, few in ((MOST_SPREAD, MOST_SPREAD), (MOST_SPREAD, 0), (0, 0)):
         monkeypatch.setattr(keycolumn, "MOST_SPREAD", most)
+        monkeypatch.setattr(keycolumn, "_FEW_BINS", few)
         columns.append(KeyColumn(2, 64, 1000))
         for start in range(0, len(keys), 4000):
             columns[-1].add(start // 4000 % 2, keys[start : start + 4000])
-    first, second = (column.state_dict() for column in columns)
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+    first, *others = (column.state_dict() for column in columns)
+    assert all(np.array_equal(first[name], other[name]) for name in first for other in others)
