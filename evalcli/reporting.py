@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
 
-from evalcli.errors import EvalError
 from evalcli.report import InputRecord, SliceRow, Value
 from evalcli.sources.base import Note
 
@@ -65,8 +63,7 @@ def goes_apart(plan: Plan, slices: int, *, counted: bool = False) -> bool:
 class SliceRows(Generic[S]):
     """Every slice with its ``metrics``, by several processes where there may be some.
 
-    Those begin at once: so all rows are told of while slices are. Where slices ``lean`` on what is read of all rows,
-    one is told of before, so that it is read once.
+    What was told of before, and what it imported, all of them have.
     """
 
     def __init__(
@@ -76,21 +73,13 @@ class SliceRows(Generic[S]):
         plan: Plan,
         *,
         counted: bool = False,
-        lean: bool = True,
     ) -> None:
         self._metrics, self._slices = metrics, slices
-        self._first: list[dict[str, Value]] = []
         self._apart: Apart[Sliced[S]] | None = None
         if goes_apart(plan, len(slices), counted=counted):
-            self._begin(plan.workers, lean=lean)
+            from evalcli.forks import Apart
 
-    def _begin(self, workers: int, *, lean: bool) -> None:
-        from evalcli.forks import Apart
-
-        with suppress(EvalError):  # which comes again
-            self._first = [self._metrics(one) for one in self._slices[:1] if lean]
-        rest = self._slices[len(self._first) :]
-        self._apart = Apart(lambda one: _plain(self._metrics(one)), rest, workers)
+            self._apart = Apart(lambda one: _plain(self._metrics(one)), slices, plan.workers)
 
     def __enter__(self) -> Self:
         return self
@@ -104,8 +93,7 @@ class SliceRows(Generic[S]):
         if self._apart is None:
             found = [self._metrics(one) for one in self._slices]
         else:
-            rest = self._apart.results()
-            found = [*self._first, *({name: _value(*parts) for name, parts in row} for row in rest)]
+            found = [{name: _value(*parts) for name, parts in row} for row in self._apart.results()]
         return tuple(
             SliceRow(one.slicer.name, one.slicer.values[one.code], one.rows, values)
             for one, values in zip(self._slices, found, strict=True)

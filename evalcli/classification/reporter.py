@@ -70,8 +70,9 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
+        values = self.values()  # by threads: processes that are forked later share what was read for them
         with self._slices() as slices:
-            return self._report(slices)
+            return self._report(values, slices)
 
     def values(self) -> dict[str, Value]:
         """What was asked for, of all rows; and what gates read."""
@@ -79,9 +80,8 @@ class Reporter:
             check_task(name, self.task.kind)
         return self._values(self.numbers, self.plan.default(self.task.kind))
 
-    def _report(self, slices: SliceRows[_Held]) -> Report:
+    def _report(self, values: dict[str, Value], slices: SliceRows[_Held]) -> Report:
         task = self.task
-        values = self.values()
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += per_class.undefined
@@ -170,8 +170,7 @@ class Reporter:
             return values
 
         counted = self.scores is None and not self.source.weighted and not self.clusters_in
-        lean = self.scores is not None and not self.scores.scoring.binary
-        return SliceRows(metrics, self._sliced(), self.plan, counted=counted, lean=lean)
+        return SliceRows(metrics, self._sliced(), self.plan, counted=counted)
 
     def _sliced(self) -> list[Sliced[_Held]]:
         every = [
