@@ -71,7 +71,10 @@ def spread_bins(
     taken = there.nonzero()[0]
     count = len(there)
     if is_wide := count > _NEAR:
-        places, count = (there.cumsum(dtype=np.int32) - 1).take(places, mode="clip").astype(np.int64), len(taken)
+        numbers, count = there.cumsum(dtype=np.int32), len(taken)
+        places = numbers.take(places, mode="clip").astype(np.int64)
+        places -= 1
+        del numbers
     at, at_entries = places[:many], places[many:]
     rows = np.bincount(at, minlength=count)
     first, last = np.full(count, np.iinfo(least.dtype).max, least.dtype), np.zeros(count, least.dtype)
@@ -114,6 +117,7 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     starts -= 1
     starts <<= low
     places = starts.take(blocks)
+    del blocks
     numbers = keys >> kind(top - low)
     numbers &= kind((1 << low) - 1)
     places += as_places(numbers)
