@@ -52,6 +52,8 @@ class ArraySource(Source):
         self._arrays = (preds, target, weight)
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
+        self.pairing_notes: tuple[Note, ...] = ()
+        """What is not the same in both files."""
         self._slicers: tuple[ArraySlicer, ...] = ()
         self._scan: ArrayScan | None = None
         self._clusters: ArrayClusters | None = None
@@ -257,7 +259,7 @@ class ArraySource(Source):
 
     def notes(self) -> tuple[Note, ...]:
         """What the files say of themselves."""
-        return self._label_notes + tuple(note for file in self._files for note in file.notes())
+        return self._label_notes + self.pairing_notes + tuple(note for file in self._files for note in file.notes())
 
     def close(self) -> None:
         """Close every file."""

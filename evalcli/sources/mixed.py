@@ -66,7 +66,7 @@ def open_mixed(
             return _chosen(_beside_labels(file, tensor_pass, tables, group, selection), selection, cut)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
         array, weight, said_by = pick_preds(file, selection)
-        weight = weight or _weight(tables, table, chosen, selection)
+        weight = _weight(tables, table, chosen, selection) or weight
         must_weigh(selection, weight, [*file.arrays, *table.columns], preds)
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)

@@ -66,10 +66,15 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     array, weight, said = pick_preds(first, selection)
     with _explained(second, selection):
         truth = choose_target(tuple(second.arrays), selection, target, kind="key")
-    weight = weight or (second.arrays[truth.weight] if truth.weight else None)
+    weight = second.arrays[truth.weight] if truth.weight else weight
     must_weigh(selection, weight, [*first.arrays, *second.arrays], preds)
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
     source.beside = beside(selection, [said, truth], preds=first, target=second)
+    if selection.by or selection.cluster or (said.weight and truth.weight):
+        from evalcli.sources.unlike import unlike_notes
+
+        weights = {said.weight} & {truth.weight}
+        source.pairing_notes = tuple(unlike_notes(selection, weights, first.arrays, second.arrays))
     source.slice_by(selection.by, selection.scan)
     source.cluster_by(selection.cluster)
     return source
