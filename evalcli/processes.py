@@ -41,8 +41,8 @@ a row is its number of scores, and as much again as three of them. Measured on t
 _LAST, _MANY = 2, 8
 """Of many loads for each worker the last ones are the first process's: the others write their answers meanwhile."""
 
-_STOPPED = -1
-"""What a worker tells instead of a number of rows: that all may stop."""
+_STOPPED, _ANSWERED = -1, -2
+"""What a worker tells instead of a number of rows: that all may stop, and that its answer is there."""
 
 
 class Counting(Protocol):
@@ -115,9 +115,16 @@ def accumulate_apart(
         mine = _counted(work, fresh, watch.tell, watch.look)
         _meanwhile(mine.part, watch)
         watch.wait()
-        answers = [_read(worker.answer) for worker in crew]
+        # nobody waits for those that end: what they held is given back meanwhile
+        return _brought_home(mine, [_read(worker.answer) for worker in crew], fresh, ledgers)
     finally:
         _put_away(crew, [stopping, stop, *turn])
+
+
+def _brought_home(
+    mine: _Counted, answers: Sequence[_Answer], fresh: Callable[[], A], ledgers: Sequence[Ledger]
+) -> tuple[A, bool]:
+    """What all have counted, and whether that is everything."""
     for answer in answers:
         for ledger, pieces in zip(ledgers, answer.of("ledger").values(), strict=True):
             ledger.take(pieces)
@@ -240,6 +247,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
             lost = {"complete": False, "number": len(work.loads), "error": e}
             about, arrays = _answered(_Counted(lost, None), ledgers)
         _write(answer, about, arrays)
+        _tell(tell, _ANSWERED)
         code = 0
     finally:
         os._exit(code)
@@ -342,30 +350,26 @@ class _Watch:
 
         """
         for end in select.select(list(self._open), [], [], seconds)[0]:
-            data = os.read(end, 1 << 12)
-            if not data:
-                _check_end(self._open.pop(end))
-            self._take(np.frombuffer(data, "<i8").tolist())
+            numbers = np.frombuffer(os.read(end, 1 << 12), "<i8").tolist()
+            if not numbers:
+                raise _ended(self._open.pop(end))
+            if numbers[-1] == _ANSWERED:
+                self._open.pop(end)
+            self._take(numbers)
         if self._progress is not None:
             self._progress(self._done, self._total)
 
     def _take(self, numbers: Sequence[int]) -> None:
         if _STOPPED in numbers:
             os.write(self._stop, b"!")
-        self._done += sum(number for number in numbers if number != _STOPPED)
+        self._done += sum(number for number in numbers if number >= 0)
 
 
-def _check_end(worker: _Worker) -> None:
-    """Whether a worker that tells no more has answered.
-
-    Raises:
-        LimitError: it was killed.
-
-    """
+def _ended(worker: _Worker) -> LimitError:
+    """Why there is no answer of a worker that tells no more."""
     code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
-    if code or not os.fstat(worker.answer).st_size:
-        what = f"a worker was killed by signal {-code}" if code < 0 else "a worker has ended without an answer"
-        raise LimitError(what, fix="where memory is short, try --workers 1 or a smaller --ranking-budget")
+    what = f"a worker was killed by signal {-code}" if code < 0 else "a worker has ended without an answer"
+    return LimitError(what, fix="where memory is short, try --workers 1 or a smaller --ranking-budget")
 
 
 def _put_away(crew: Iterable[_Worker], ends: Iterable[int]) -> None:
