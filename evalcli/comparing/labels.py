@@ -100,7 +100,7 @@ def begin_labels(
         passes = tuple(make() for make in makers)
         for one in passes:
             one.pairs = one.clusters = None
-            one.prepare = one.prepare._replace(keep_places=True, device=None)
+            one.prepare = one.prepare._replace(keep_places=True)
         return LabelsPass(passes, same_target, lost=[0] * len(passes), clusters=counts_of(members))
 
     return fresh

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.counting import Plan
 from evalcli.decision import decide
-from evalcli.engine import fit_in_step, fit_rows, place, worker_count
+from evalcli.engine import Placement, fit_in_step, fit_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import check_task, parse
@@ -183,7 +183,8 @@ def members_of(
     most = [worker_count(execution, source, size) for source in sources]
     workers = min(most) if in_step else max(most)
     scored = all(layout.preds != "labels" for layout in layouts)
-    placement = place(execution)
+    asked = place(execution)  # or there is no such device
+    placement = Placement("numpy", "cpu", "rows of several models are looked at on the host") if in_step else asked
     members = unite(
         [
             Member(

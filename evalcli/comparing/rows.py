@@ -112,13 +112,14 @@ class Together:
         self._lossy = lossy
         if by_id and len({each.even for each in self.listed}) > 1:
             raise UsageError("--id cannot pair arrays with tables", fix="save both alike")
-        self._by_id = by_id and not all(each.even for each in self.listed)
+        arrays = all(each.even for each in self.listed)
+        self._by_id = by_id and not arrays
         one_file = len({*self._paths}) == 1
         self._named = [i for i, each in enumerate(self.listed) if each.named and not (one_file and not by_id)]
         rows = [each.rows for each in self.listed]
         self.rows = rows[0]
         for path, count in zip(self._paths, rows, strict=True):
-            if count != self.rows and not lossy and not by_id:
+            if count != self.rows and (arrays or not (lossy or by_id)):
                 what = f"{several(count or 0, 'row')}, but {self._paths[0]} has {self.rows}"
                 fix = f"{_SAMPLES}; --independent compares one model on two samples"
                 raise InputError(what, fix=fix, path=path)

@@ -49,7 +49,8 @@ def test_each_model_has_the_numbers_of_its_own_report(case) -> None:
 
 def test_no_bit_depends_on_batches_and_workers(case) -> None:
     question = Question(confidence=Confidence(resamples=200))
-    every = [compared(case(), execution, question).to_json_object() for execution in EXECUTIONS]
+    there = Execution(backend="torch", workers=1)  # of which a comparison asks nothing: it looks at rows on the host
+    every = [compared(case(), execution, question).to_json_object() for execution in (*EXECUTIONS, there)]
     for other in every[1:]:
         assert json.dumps(other) == json.dumps(every[0])
 
@@ -132,9 +133,10 @@ def test_weights_that_differ_are_refused() -> None:
 
 
 def test_other_lengths_are_refused() -> None:
-    made = [*sources(answers(TARGET, 0.3, 1)), MemorySource(TARGET[:-1], TARGET[:-1])]
-    with pytest.raises(InputError, match=r"499 rows, but a\.pt has 500"):
-        compared(made)
+    for more in ({}, {"nan": "drop"}, {"question": Question(by_id=True)}):  # arrays stand in one order
+        made = [*sources(answers(TARGET, 0.3, 1)), MemorySource(TARGET[:-1], TARGET[:-1])]
+        with pytest.raises(InputError, match=r"499 rows, but a\.pt has 500"):
+            compared(made, **more)
 
 
 def test_labels_meet_scores() -> None:
