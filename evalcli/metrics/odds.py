@@ -44,6 +44,10 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
 
 def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
     """Log-odds of logits (C, n), which are overwritten, from the row ``start`` of ``odds`` (C, N) on."""
+    if len(logits) == 2:  # their difference, of which an exponential near 1 would keep no more than 16 places
+        ahead = np.nan_to_num(logits[0] - logits[1], nan=0.0, posinf=np.inf, neginf=-np.inf)
+        odds[:, start : start + len(ahead)] = ahead, -ahead
+        return
     rows = np.arange(logits.shape[1])
     most, leader = _largest(logits)
     largest, of_row, leaders = leader * len(most) + rows, rows, None

@@ -23,6 +23,9 @@ def one_vs_rest_columns(scores: Array, kind: str) -> Array:
 
 
 def _log_odds(logits: Array) -> Array:
+    if len(logits) == 2:
+        ahead = (logits[0] - logits[1]).nan_to_num_(0.0, torch.inf, -torch.inf)
+        return torch.stack([ahead, -ahead])
     most = logits.amax(0)
     largest = logits == most
     leaders = largest.sum(0)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
@@ -20,6 +21,7 @@ from evalcli.metrics.ranking import (
     over_columns,
     pairwise_auroc,
 )
+from evalcli.ondevice.odds import one_vs_rest_columns
 
 
 def table(scores, target, columns, **options):
@@ -123,3 +125,13 @@ def test_row_09_probabilities_stay_and_infinite_logits_are_certain():
         np.array([[inf, -inf, -inf], [0, 0, -inf], [-math.log(2)] * 3, [-inf, 0, 0]]), abs=1e-15
     )
     assert not np.isnan(got).any()
+
+
+def test_row_09_log_odds_of_two_classes_are_the_difference_to_the_last_place():
+    inf = np.inf
+    rows = np.array(
+        [[0.0, 1e-18], [0.1, 0.1 + 2**-56], [2**-60, -(2**-59)], [inf, inf], [-inf, -inf], [inf, 0], [-inf, 0]]
+    )
+    ahead = np.array([-1e-18, -(2**-56), 3 * 2**-60, 0, 0, inf, -inf])
+    assert one_vs_rest_scores(rows, "logits").T.tolist() == [ahead.tolist(), (-ahead).tolist()]
+    assert one_vs_rest_columns(torch.from_numpy(rows), "logits").tolist() == [ahead.tolist(), (-ahead).tolist()]
