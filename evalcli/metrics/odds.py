@@ -17,6 +17,8 @@ _FEW = 16
 """Of up to so many classes the largest is found one after the other; of more, by a second look."""
 FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
+_NEAR = 1e-9
+"""Of log-odds that are less the sum of the others beside the largest logit keeps few digits: it is near 1."""
 
 
 def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostArray:
@@ -25,7 +27,8 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
     Probabilities stay as they are stored. Logits become ``log p − log(1 − p) = x_c − log Σ_{j≠c} exp(x_j)`` in float64.
     A probability itself ends at 1 − 2⁻⁵³, and its logarithm at −2⁻⁵³: confident rows would tie. The odds are symmetric,
     so both ends keep the resolution of the logits, and the sum over the *others* never subtracts what it has added.
-    Where these are next to nothing beside the largest logit of a row, they are taken relative to the second largest.
+    Where these are next to nothing beside the largest logit of a row, or nothing but a second one that is all but as
+    large, they are taken relative to the second largest.
 
     An infinite logit is certain; where several are, they share; a row of −inf only is uniform.
     """
@@ -63,9 +66,12 @@ def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
     for part in parts:  # one after the other: a sum over the axis of a single row would go by pairs
         rest += part
     own = -np.log(rest if leaders is None else rest + (leaders - 1))
-    far = np.flatnonzero(own > FAR)
-    if len(far):
-        own[far] = _far_ahead(logits[:, far])
+    rough = (own > FAR) | (np.abs(own) < _NEAR)
+    if leaders is not None:
+        rough &= leaders == 1
+    again = np.flatnonzero(rough)
+    if len(again):
+        own[again] = _ahead(logits[:, again])
     np.subtract(rest + (1 if leaders is None else leaders), parts, out=parts)
     np.subtract(logits, np.log(parts, out=parts), out=odds[:, start : start + len(rows)])
     odds.reshape(-1)[leader * odds.shape[1] + (of_row + start)] = own[of_row]
@@ -83,8 +89,8 @@ def _largest(logits: HostArray) -> tuple[HostArray, HostArray]:
     return most, leader.astype(np.int64)
 
 
-def _far_ahead(below: HostArray) -> HostArray:
-    """Log-odds (K,) of the largest logit of rows where ``exp`` of the others (C, K), less the largest, is next to 0."""
+def _ahead(below: HostArray) -> HostArray:
+    """Log-odds (K,) of the one largest logit of rows, relative to the second, from logits less the largest (C, K)."""
     others = np.where(below < 0.0, below, -np.inf)
     second = others.max(axis=0)
     total = np.zeros(len(second))

@@ -135,3 +135,5 @@ def test_row_09_log_odds_of_two_classes_are_the_difference_to_the_last_place():
     ahead = np.array([-1e-18, -(2**-56), 3 * 2**-60, 0, 0, inf, -inf])
     assert one_vs_rest_scores(rows, "logits").T.tolist() == [ahead.tolist(), (-ahead).tolist()]
     assert one_vs_rest_columns(torch.from_numpy(rows), "logits").tolist() == [ahead.tolist(), (-ahead).tolist()]
+    masked = one_vs_rest_scores(np.insert(rows[:3], 1, -inf, axis=1), "logits").T.tolist()
+    assert masked == [ahead[:3].tolist(), [-inf] * 3, (-ahead[:3]).tolist()]
