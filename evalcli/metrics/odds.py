@@ -62,9 +62,7 @@ def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
     logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
     parts.reshape(-1)[largest] = 0.0
-    rest = np.zeros(len(most))
-    for part in parts:  # one after the other: a sum over the axis of a single row would go by pairs
-        rest += part
+    rest = _sum(parts)
     own = -np.log(rest if leaders is None else rest + (leaders - 1))
     rough = (own > FAR) | (np.abs(own) < _NEAR)
     if leaders is not None:
@@ -93,7 +91,24 @@ def _ahead(below: HostArray) -> HostArray:
     """Log-odds (K,) of the one largest logit of rows, relative to the second, from logits less the largest (C, K)."""
     others = np.where(below < 0.0, below, -np.inf)
     second = others.max(axis=0)
-    total = np.zeros(len(second))
-    for each in others:
-        total += np.exp(each - second)
+    total = _sum(np.exp(others - second))
     return np.where(second == -np.inf, np.inf, -second - np.log(total))
+
+
+def _sum(parts: HostArray) -> HostArray:
+    """Sums (n,) over classes of parts (C, n), the same in any order: rows of the same logits tie, whichever has which.
+
+    What each addition rounds away is added up apart. Source: Knuth, The Art of Computer Programming 2, 4.2.2, Theorem B
+    """
+    total: HostArray = np.zeros(parts.shape[1])
+    lost, more, added = np.zeros_like(total), np.empty_like(total), np.empty_like(total)
+    for part in parts:
+        np.add(total, part, out=more)
+        np.subtract(more, total, out=added)
+        lost += part - added
+        np.subtract(more, added, out=added)
+        total -= added
+        lost += total
+        total, more = more, total
+    total += lost
+    return total

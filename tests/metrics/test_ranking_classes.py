@@ -127,6 +127,13 @@ def test_row_09_probabilities_stay_and_infinite_logits_are_certain():
     assert not np.isnan(got).any()
 
 
+def test_row_09_rows_of_the_same_logits_tie_whichever_class_has_which():
+    logits = np.random.default_rng(0).integers(-6, 7, (400, 7)) / 4
+    odds = one_vs_rest_scores(logits, "logits")
+    for order in ([6, 5, 4, 3, 2, 1, 0], [3, 0, 6, 2, 5, 1, 4]):
+        assert np.array_equal(one_vs_rest_scores(logits[:, order], "logits"), odds[:, order])
+
+
 def test_row_09_log_odds_of_two_classes_are_the_difference_to_the_last_place():
     inf = np.inf
     rows = np.array(
