@@ -19,6 +19,10 @@ FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
 _NEAR = 1e-9
 """Of log-odds that are less the sum of the others beside the largest logit keeps few digits: it is near 1."""
+_STEPS = 2.0**20
+"""Logits of 16 bits are multiples of 1 by this, but for those next to 0."""
+_COMMUTE = 3
+"""Of no more classes there are two others, whose sum is the same in either order."""
 
 
 def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostArray:
@@ -51,7 +55,7 @@ def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
         ahead = np.nan_to_num(logits[0] - logits[1], nan=0.0, posinf=np.inf, neginf=-np.inf)
         odds[:, start : start + len(ahead)] = ahead, -ahead
         return
-    rows = np.arange(logits.shape[1])
+    rows, coarse = np.arange(logits.shape[1]), _coarse(logits)
     most, leader = _largest(logits)
     largest, of_row, leaders = leader * len(most) + rows, rows, None
     held = logits == most
@@ -62,7 +66,11 @@ def _log_odds(logits: HostArray, odds: HostArray, start: int) -> None:
     logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
     parts.reshape(-1)[largest] = 0.0
-    rest = _sum(parts)
+    rest = np.zeros(len(most))
+    for part in parts:  # one after the other: a sum over the axis of a single row would go by pairs
+        rest += part
+    if len(coarse):
+        rest[coarse] = _sum(parts[:, coarse])
     own = -np.log(rest if leaders is None else rest + (leaders - 1))
     rough = (own > FAR) | (np.abs(own) < _NEAR)
     if leaders is not None:
@@ -93,6 +101,17 @@ def _ahead(below: HostArray) -> HostArray:
     second = others.max(axis=0)
     total = _sum(np.exp(others - second))
     return np.where(second == -np.inf, np.inf, -second - np.log(total))
+
+
+def _coarse(logits: HostArray) -> HostArray:
+    """Rows (K,) of whole or quantised logits (C, n): others may have the same ones, of other classes."""
+    rows = np.arange(logits.shape[1] if len(logits) > _COMMUTE else 0)
+    for each in logits:
+        scaled = each[rows] * _STEPS
+        rows = rows[np.rint(scaled) == scaled]
+        if not len(rows):
+            break
+    return rows
 
 
 def _sum(parts: HostArray) -> HostArray:
