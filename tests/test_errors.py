@@ -5,6 +5,7 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import evalcli
@@ -47,3 +48,14 @@ def test_what_python_says_of_a_name_does_too():
         Path("a\0b").stat()
     assert "null byte" in why(caught.value)
     assert "path is right" in remedy(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "purpose"), [("--by", "slice by"), ("--cluster", "cluster by"), ("--scan", "search")]
+)
+def test_what_lies_beside_arrays_without_names_is_asked_for_in_one_file(run, tmp_path, option, purpose):
+    for name in ("preds", "target"):
+        np.save(tmp_path / f"{name}.npy", np.array([0, 1, 1]))
+    done = run("report", tmp_path / "preds.npy", tmp_path / "target.npy", option, "site")
+    fix = f"no array 'site' to {purpose}; save it with the others in one .npz, under its name [E2]"
+    assert (done.code, done.stderr) == (2, f"evalcli: {tmp_path / 'preds.npy'}: {fix}\n")

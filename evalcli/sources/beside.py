@@ -68,7 +68,8 @@ class Beside:
             if name not in known:
                 self._refuse_unread(name, source.preds.path)
                 noun = "array" if self.table is None else "column"
-                raise missing_column(name, known, source.preds.path, noun)
+                purpose = "to search" if flag == "--scan" else "to slice by"
+                raise missing_column(name, known, source.preds.path, noun, purpose)
             if name in columns and self.tables is not None and self.table is not None:
                 from evalcli.sources.table_array import read_slices
 

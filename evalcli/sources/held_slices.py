@@ -131,7 +131,9 @@ def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slice
     for name in names:
         for column in columns_of(name, (*given, *known)):
             if column not in given and column not in known:
-                raise missing_column(column, (*given, *known), "by", "column")
+                raise missing_column(
+                    column, (*given, *known), "by", "column", remedy=f"give its values, as by={{{column!r}: values}}"
+                )
             columns[column] = given[column] if column in given else column_of(known[column], column)
     return Slices(names, columns)
 

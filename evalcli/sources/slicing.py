@@ -47,21 +47,27 @@ class NoSlicesError(UsageError):
 
 
 def missing_column(
-    name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by"
+    name: str,
+    known: Collection[str],
+    path: str,
+    noun: str,
+    purpose: str = "to slice by",
+    remedy: str = "save it with the others in one .npz, under its name",
 ) -> NoSlicesError:
-    """What to say of a name that is not there."""
+    """What to say of a name that is not there; the ``remedy`` where nothing has a name."""
     from evalcli.metrics.address import written
     from evalcli.sources.naming import near_name
 
     names = ", ".join(repr(each) for each in list(known)[:10])
+    fix = f"there are {names}" if names else remedy
     if not name:
         what = f"the name of {'an' if noun[0] in 'aeiou' else 'a'} {noun} {purpose} is missing"
-        return NoSlicesError(what, fix=f"there are {names}" if names else "", path=path)
+        return NoSlicesError(what, fix=fix, path=path)
     near = near_name(name, known)
     longer = next((each for each in known if each.startswith(f"{name}=")), None)  # as a gate on that column reads
     hint = f"; did you mean {near!r}?" if near is not None else ""
     hint = f"; a gate on {longer!r} is written {written('NAME', 'slice', longer, 'VALUE')}" if longer else hint
-    return NoSlicesError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
+    return NoSlicesError(f"no {noun} {name!r} {purpose}{hint}", fix=fix, path=path)
 
 
 def check_size(name: str, size: int, path: str) -> None:

@@ -70,7 +70,7 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
     parts, left_out = named_columns(asked, known), list[tuple[str, str]]()
     for name, _ in parts:
         if name not in known:
-            raise missing_column(name, known, path, noun)
+            raise missing_column(name, known, path, noun, "to search")
         if kinds[name] in UNREAD:
             raise InputError(f"--scan {name}: the {noun} {UNREAD[kinds[name]]}", fix=f"name another {noun}", path=path)
     free = list[Part]()

@@ -224,7 +224,7 @@ def test_a_regression_is_sliced_by_an_array_or_a_column_of_either_frame():
     [
         ((FRAME,), "regoin", UsageError, "no column 'regoin' to slice by; did you mean 'region'"),
         ((FRAME,), ["regoin"], UsageError, "no column 'regoin'"),
-        ((PREDS, TARGET), "region", UsageError, "no column 'region' to slice by"),
+        ((PREDS, TARGET), "region", UsageError, "no column 'region' to slice by; give its values, as by="),
         ((PREDS, TARGET), {"region": REGION[:-1]}, UsageError, "region: 239 entries for 240 rows"),
         ((PREDS, TARGET), {"region": np.zeros((ROWS, 2))}, UsageError, "not one value a row"),
         ((PREDS, TARGET), {"region": object()}, InputError, "region: a object is no array"),
