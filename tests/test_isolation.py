@@ -15,7 +15,7 @@ import pytest
 from saved_files import save
 
 import evalcli
-from evalcli.classification.states import ASKED_BY
+from evalcli.classification.scoring import READERS
 
 PACKAGE = Path(evalcli.__file__).parent
 HEAVY = ("torch", "pandas", "duckdb", "sklearn", "pyarrow", "torchmetrics", "scipy", "safetensors")
@@ -103,7 +103,7 @@ NOT_ASKED = (
 def test_a_plain_report_imports_nothing_that_was_not_asked_for(tmp_path, data):
     many = {name: np.resize(each, (2000, *each.shape[1:])) for name, each in data.items()}  # of fewer none are drawn
     _, modules, _, done = watched("report", save(tmp_path / "data.pt", many), cwd=tmp_path)
-    assert {*ASKED_BY} <= {*modules}, done.stderr  # or nobody reads states by what is imported for it
+    assert {*READERS} <= {*modules}, done.stderr  # or nobody reads states by what is imported for it
     assert not {*NOT_ASKED} & {*modules}
     labels = save(tmp_path / "labels.npz", {"pred": np.resize([0, 1], 400), "target": np.resize([0, 0, 1, 1], 400)})
     _, modules, _, done = watched("report", labels, cwd=tmp_path)

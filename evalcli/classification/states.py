@@ -33,19 +33,6 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
-ASKED_BY = (
-    "numpy.random",
-    "evalcli.metrics.selective",
-    "evalcli.classification.reporter",
-    "evalcli.classification.intervals",
-    "evalcli.classification.score_results",
-    "evalcli.uncertainty.bins",
-    "evalcli.uncertainty.losses",
-    "evalcli.uncertainty.rankestimates",
-    "evalcli.uncertainty.resampling",
-)
-"""Modules that read states of scores, which are imported when there is time: it takes 30 ms."""
-
 
 @dataclass(slots=True)
 class ClassificationPass:
@@ -76,8 +63,8 @@ class ClassificationPass:
 
     @property
     def asked_by(self) -> tuple[str, ...]:
-        """The modules that will read this."""
-        return () if self.scores is None or self.prepare.choices.confidence is None else ASKED_BY
+        """The modules that will read this, to be imported when there is time."""
+        return () if self.scores is None or self.prepare.choices.confidence is None else self.scores.readers
 
     @property
     def saves_all(self) -> bool:
