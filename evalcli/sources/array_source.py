@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.sources.arrays import StoredArray
+from evalcli.sources.arrays import StoredArray, path_of
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels, text_for_numbers, texts_in_rows
 from evalcli.sources.origins import MARKING, Origin, mark_of, mark_of_rows
@@ -68,10 +68,10 @@ class ArraySource(Source):
         self.rows = self.preds.shape[0]
         if weight is not None and weight.labels:
             what = f"the weights are texts such as {weight.labels[0]!r}"
-            raise InputError(what, fix="give numbers, as of .astype(float)", path=paths[0])
+            raise InputError(what, fix="give numbers, as of .astype(float)", path=path_of(weight, paths[0]))
         if weight is not None and weight.shape not in {(self.rows,), (self.rows, 1), self.target.shape}:
             message = f"weights {weight.shape} do not fit targets {self.target.shape}"
-            raise InputError(message, fix="save one weight for each row", path=paths[0])
+            raise InputError(message, fix="save one weight for each row", path=path_of(weight, paths[0]))
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
             self._label_notes += texts_in_rows(self.target.shape)
@@ -115,7 +115,7 @@ class ArraySource(Source):
             if array is None:
                 assert self.beside is not None
                 array = self.beside.clustered(name, self)
-            self._clusters = ArrayClusters(array, name, self.rows, self.preds.path)
+            self._clusters = ArrayClusters(array, name, self.rows, path_of(array, self.preds.path))
             self.clustered = name
 
     def share_target(self, other: ArraySource) -> None:

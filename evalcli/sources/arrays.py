@@ -105,6 +105,11 @@ class StoredArray(ABC):
         return _some(self.read(start, stop), rows)
 
 
+def path_of(array: StoredArray, otherwise: str) -> str:
+    """The file whose bytes plain numbers lie in; ``otherwise`` of anything else."""
+    return array.regions[0].file.path if array.regions else otherwise
+
+
 def _some(array: Array, rows: Array | None) -> list[Any]:
     chosen: list[Any] = (array if rows is None else array[rows]).tolist()
     return chosen

@@ -60,6 +60,7 @@ class Beside:
             InputError: a column without numbers or times, where there are bounds.
 
         """
+        from evalcli.sources.arrays import path_of
         from evalcli.sources.slicing import missing_column
 
         found = {name: array for arrays in self.arrays.values() for name, array in arrays.items() if name}
@@ -76,7 +77,8 @@ class Beside:
                 found[name] = read_slices(self.tables, self.table, name, bounds, self.selection)
             if found[name].shape[0] != source.rows:
                 what = f"{flag} {name}: {several(found[name].shape[0], 'entry')} for {several(source.rows or 0, 'row')}"
-                raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
+                path = path_of(found[name], source.preds.path)
+                raise UsageError(what, fix="name an array with one entry for each row", path=path)
             chosen.append(found[name])
         return chosen
 

@@ -17,6 +17,7 @@ from evalcli.sources.duck import literal
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line, repeated_names
 from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
+from evalcli.sources.unlike import unlike_note
 from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
@@ -289,8 +290,7 @@ class Sides:
             if len(kinds) < 2:
                 continue
             if self._unlike(name, sql) if _ONE_VALUE.issuperset(kinds) else self.sums(1)[0]:
-                text = f"column {name!r} is not the same in both files, and that beside the truth counts"
-                yield Note("columns-differ", text, "keep it in one of them, or make both agree", "warning")
+                yield unlike_note("column", name)
 
     def _unlike(self, name: str, sql: Callable[[Column], str]) -> int:
         """In how many rows, here and elsewhere, a column of this name holds other things on either side."""

@@ -1,4 +1,4 @@
-"""Arrays that both files of a pair have, which say what rows weigh, what slice they are in, or whom they belong to."""
+"""What both files of a pair have that says what rows weigh, what slice they are in, or whom they belong to."""
 
 from __future__ import annotations
 
@@ -27,13 +27,19 @@ def unlike_notes(
     sliced = parts_of(selection.by, {*preds, *target}, "--by")
     for name in dict.fromkeys([*(part.column for part in sliced), selection.cluster or "", *filter(None, weights)]):
         if name and name in preds and name in target and not _are_alike(preds[name], target[name]):
-            text = f"array {name!r} is not the same in both files, and that beside the truth counts"
-            yield Note("columns-differ", text, "keep it in one of them, or make both agree", "warning")
+            yield unlike_note("array", name)
+
+
+def unlike_note(noun: str, name: str) -> Note:
+    """The warning that a column or array is not the same on both sides."""
+    text = f"{noun} {name!r} is not the same in both files, and that beside the truth counts"
+    return Note("columns-differ", text, "keep it in one of them, or make both agree", "warning")
 
 
 def _are_alike(first: StoredArray, second: StoredArray) -> bool:
     """Whether two arrays hold the same, whatever they are stored as."""
-    if prod(first.shape) != prod(second.shape) or (first.labels is None) != (second.labels is None):
+    size = first.shape[0], prod(first.shape)
+    if size != (second.shape[0], prod(second.shape)) or (first.labels is None) != (second.labels is None):
         return False
     places = None
     if first.labels is not None and second.labels is not None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evalcli.errors import EvalError
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 
@@ -35,6 +36,16 @@ def test_arrays_of_both_files_that_differ_are_noted_where_they_are_read(tmp_path
     assert note.text == f"array {name!r} is not the same in both files, and that beside the truth counts"
     assert (note.code, note.level) == ("columns-differ", "warning")
     assert open_source(*files, Selection()).notes() == ()
+
+
+@pytest.mark.parametrize("name", ["w", "day", "region"])
+def test_arrays_of_another_shape_differ(tmp_path, name):
+    files = pair(tmp_path, **{name: np.zeros((1, 3), np.int64)})
+    with pytest.raises(EvalError) as refused:
+        open_source(*files, Selection(weight="w") if name == "w" else Selection(by=(name,)))
+    shape = "weights (1, 3) do not fit" if name == "w" else "1 entry for 3 rows"
+    assert shape in refused.value.what
+    assert refused.value.path == files[1]
 
 
 @pytest.mark.parametrize("table", [False, True])
