@@ -24,6 +24,7 @@ import numpy as np
 from evalcli import errors
 from evalcli.engine import POLL_SECONDS, settle
 from evalcli.errors import EvalError, LimitError
+from evalcli.exchange import Exchange, Member
 from evalcli.forks import end_process, forked, write_all
 
 if TYPE_CHECKING:
@@ -105,20 +106,24 @@ def accumulate_apart(
     """
     loads = list(source.plan(size))
     turn, (stopping, stop) = _Turn.first(), os.pipe()
-    work = _Work(loads, len(loads), turn, stopping)
-    theirs = work._replace(end=len(loads) - _LAST * (len(loads) > _MANY * workers))
+    exchange = Exchange.of(fresh(), workers)
+    work = _Work(loads, len(loads), turn, stopping, exchange)
+    is_last_alone = exchange is None and len(loads) > _MANY * workers
+    theirs = work._replace(end=len(loads) - _LAST * is_last_alone)
     crew: list[_Worker] = []
     try:
         for _ in range(workers - 1):
             crew.append(_started(theirs, fresh, ledgers, [worker.told for worker in crew]))
         watch = _Watch(crew, stop, source.rows, progress)
-        mine = _counted(work, fresh, watch.tell, watch.look)
+        mine = _counted(work, 0, fresh, watch.tell, watch.look)
         _meanwhile(mine.part, watch)
         watch.wait()
         # nobody waits for those that end: what they held is given back meanwhile
         return _brought_home(mine, [_read(worker.answer) for worker in crew], fresh, ledgers)
     finally:
         _put_away(crew, [stopping, stop, *turn])
+        if exchange is not None:
+            exchange.close()
 
 
 def _brought_home(
@@ -185,12 +190,20 @@ class _Turn(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """What is to be done: all loads, up to which one, whose turn it is, and where it says that all may stop."""
+    """What is to be done: all loads, up to which one, whose turn it is, where it says that all may stop, and how keys
+    get to the process that counts them."""
 
     loads: Sequence[Callable[[], Batch]]
     end: int
     turn: _Turn
     stopping: int
+    exchange: Exchange | None
+
+    def member(self, number: int, part: Any, look: Callable[[], object]) -> Member | None:
+        """One of the processes in the exchange, if there is any."""
+        if self.exchange is None:
+            return None
+        return Member(self.exchange, number, [*part.exchanged()], self.stopping, look)
 
     def next(self, look: Callable[[], object]) -> int | None:
         """The number of the load to take, if there is one."""
@@ -206,12 +219,15 @@ class _Counted(NamedTuple):
 
 
 def _counted(
-    work: _Work, fresh: Callable[[], A], tell: Callable[[int], object], look: Callable[[], object]
+    work: _Work, own: int, fresh: Callable[[], A], tell: Callable[[int], object], look: Callable[[], object]
 ) -> _Counted:
-    """Take loads until there are none, or one fails."""
+    """Take loads until there are none, or one fails, as the process with the number ``own``."""
     part, complete = fresh(), True
+    member = work.member(own, part, look)
     while complete and (number := work.next(look)) is not None:
         try:
+            if member is not None:
+                member.take()
             batch = work.loads[number]()
             complete = part.add(batch)
         except Exception as e:
@@ -220,6 +236,8 @@ def _counted(
         tell(batch.done if complete else _STOPPED)
     if complete:
         settle(part)
+        if member is not None:
+            member.finish()
     return _Counted({"complete": complete}, part)
 
 
@@ -242,7 +260,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
         for end in (told, *others):  # so that nobody can be told anything once the first process is gone
             os.close(end)
         try:
-            about, arrays = _answered(_counted(work, fresh, lambda number: _tell(tell, number), look), ledgers)
+            about, arrays = _answered(_counted(work, 1 + len(others), fresh, lambda number: _tell(tell, number), look), ledgers)
         except Exception as e:
             lost = {"complete": False, "number": len(work.loads), "error": e}
             about, arrays = _answered(_Counted(lost, None), ledgers)

@@ -189,6 +189,11 @@ class ClassificationPass:
         for slices in self.slices:
             yield from slices.columns()
 
+    def exchanged(self) -> Iterator[KeyColumn]:
+        """Those into which the keys of all rows go as they come, so that any worker may count them."""
+        if self.scores is not None:
+            yield from self.scores.columns()
+
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
         return self.task.scores == "probs" and not self.evidence.within

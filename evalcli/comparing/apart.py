@@ -181,6 +181,12 @@ class FirstPass(Apart):
             if hasattr(one, "columns"):
                 yield from one.columns()
 
+    def exchanged(self) -> Iterator[KeyColumn]:
+        """Those into which the keys of all rows go as they come, so that any worker may count them."""
+        for one in self.passes:
+            if hasattr(one, "exchanged"):
+                yield from one.exchanged()
+
     def lose(self, before: Sequence[int], after: Sequence[int]) -> None:
         """Leave out what one of the models leaves out, of so many rows of each."""
         for i, gone in enumerate(np.subtract(before, after).tolist()):

@@ -107,6 +107,11 @@ class SlicedPass:
             if hasattr(one, "columns"):
                 yield from one.columns()
 
+    def exchanged(self) -> Iterator[KeyColumn]:
+        """Those of all rows, into which keys go as they come, so that any worker may count them."""
+        if hasattr(self.whole, "exchanged"):
+            yield from self.whole.exchanged()
+
     def state_dict(self) -> dict[str, HostArray]:
         """All that was gathered."""
         self.settle()

@@ -26,7 +26,7 @@ from evalcli.metrics.keys import UNSIGNED, fitted, numbered
 from evalcli.metrics.keyspread import MOST_SPREAD, spread_bins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -79,6 +79,7 @@ class KeyColumn:
         self._entries_merging = 0
         # raw keys take no more room than the entries, nor do keys with weights
         self._most_waiting = self.capacity if weighted else self.capacity * (2 * bits + 64) // bits
+        self._hand: Callable[[int, HostArray], object] | None = None
 
     def add(
         self, side: int, keys: HostArray, repeats: HostArray | None = None, weight: HostArray | None = None
@@ -94,11 +95,20 @@ class KeyColumn:
             held = np.logical_and.reduce([amount != 0 for amount in given])
             keys = keys[held]
             repeats, weight = (None if part is None else part[held] for part in (repeats, weight))
-        if len(keys):
+        if self._hand is not None and not given:
+            self._hand(side, keys)
+        elif len(keys):
             self._waiting[side].append(_Rows(keys, repeats, weight))
             self._rows_waiting += len(keys)
         if self._rows_waiting >= self._most_waiting:
             self._make_room()
+
+    def hand_to(self, hand: Callable[[int, HostArray], object] | None) -> None:
+        """Give keys without repeats and weights to ``hand``, with their side, for another column like this to count.
+
+        ``None``: count them here again.
+        """
+        self._hand = hand
 
     def take_bins(self, shift: int, sides: Sequence[Bins]) -> None:
         """Take in entries of every side that were made elsewhere, of keys without their ``shift`` low bits."""
@@ -240,9 +250,13 @@ class KeyColumn:
         Rows that wait there wait here, and are sorted once, with the others. So do entries, while they are no more
         than the table may hold: whoever asks first pays, and several columns can be asked side by side.
         """
-        for number, theirs in enumerate(other._waiting):
-            self._waiting[number] += theirs
-        self._rows_waiting += other._rows_waiting
+        for side, theirs in enumerate(other._waiting):
+            for rows in theirs:
+                if self._hand is not None and rows.repeats is rows.weight is None:
+                    self._hand(side, rows.keys)
+                else:
+                    self._waiting[side].append(rows)
+                    self._rows_waiting += len(rows.keys)
         held = _Table(other._shift, tuple(other._sides))
         self._merging += [held] * bool(held.entries) + other._merging
         self._entries_merging += held.entries + other._entries_merging

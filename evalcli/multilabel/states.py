@@ -107,6 +107,11 @@ class MultilabelPass:
         for slices in self.slices:
             yield from slices.columns()
 
+    def exchanged(self) -> Iterator[KeyColumn]:
+        """Those into which the keys of all rows go as they come, so that any worker may count them."""
+        if self.scores is not None:
+            yield from self.scores.columns()
+
     def take(self, cells: Cells) -> int:
         """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""
         for state in (self.counts, self.sets, self.pairs, self.moments):

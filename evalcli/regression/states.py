@@ -166,6 +166,10 @@ class RegressionPass:
         for slices in self.slices:
             yield from slices.columns()
 
+    def exchanged(self) -> Iterator[KeyColumn]:
+        """Those into which the keys of all rows go as they come, so that any worker may count them."""
+        yield from columns_of(self.states.values())
+
     def take(self, rows: ValueRows) -> int:
         """Count prepared rows; how many of the input they stand for."""
         feed(tuple(self.states.values()), rows)
