@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.keycolumn import KeyColumn
 
-MOST_COLUMNS = 256
+MOST_COLUMNS = 128
 """Of more columns a batch has so few keys for each that what is told of them costs as much as to count them."""
 _WORDS = 1 << 16
 """Words of 8 bytes on a page."""
 _RUNS = 340
 """A page holds at most so many runs of keys."""
 _PAGES = 32
-"""Each process has so many pages to fill, and one more for each of the others: half a MB each, three or four batches."""
+"""Each process has so many pages to fill, and one more for each of the others: half a MB each, some four batches."""
 _NO_MORE = -1
 """What a process tells instead of a page when it leaves nothing more."""
 _MESSAGE = np.dtype("<i4")

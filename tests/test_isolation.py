@@ -215,7 +215,10 @@ def test_the_package_cannot_run_what_it_reads():
             if isinstance(node.func, ast.Attribute):
                 owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
                 # a worker is this program itself, and the map is of memory that both have made
-                forks = place.partition(":")[0] in {"processes.py", "forks.py", "exchange.py"} and node.func.attr in {"fork", "mmap"}
+                forks = place.partition(":")[0] in {"processes.py", "forks.py", "exchange.py"} and node.func.attr in {
+                    "fork",
+                    "mmap",
+                }
                 assert forks or node.func.attr not in UNSAFE_METHODS, place
                 assert not (node.func.attr == "load" and owner in {"torch", "np", "numpy", "yaml"}), place
             for keyword in node.keywords:
