@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 128
 """Of more columns a batch has so few keys for each that what is told of them costs as much as to count them."""
+LEAST_SHARE = 2
+"""Where there are more processes for each column, those that count one would keep the others waiting."""
 _WORDS = 1 << 16
 """Words of 8 bytes on a page."""
 _RUNS = 340
@@ -59,8 +61,10 @@ class Exchange:
     def of(cls, part: Any, members: int) -> Exchange | None:
         """One for what is counted in ``part``, if that has columns to share."""
         columns = [*part.exchanged()] if hasattr(part, "exchanged") else []
-        suits = 1 < len(columns) <= MOST_COLUMNS and not any(column.weighted for column in columns)
-        return cls(members) if suits else None
+        suits = members <= LEAST_SHARE * len(columns) and len(columns) <= MOST_COLUMNS
+        if not suits or any(column.weighted for column in columns):
+            return None
+        return cls(members)
 
     def close(self) -> None:
         """Give the pipes back; the pages are gone when nothing looks at them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
-    from evalcli.metrics.keycolumn import KeyColumn
+    from evalcli.metrics.base import Settles
     from evalcli.slicerows import Rows
     from evalcli.sources.base import Array, Slicer
 
@@ -101,7 +101,7 @@ class SlicePass(Protocol):
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered."""
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys wait to be sorted."""
 
     def state_dict(self) -> dict[str, Array]:
@@ -229,7 +229,7 @@ class SlicePasses(BySlice[P]):
     def _load(one: P, saved: Mapping[str, Array]) -> None:
         one.restore(saved)
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys of any slice wait to be sorted."""
         for one in self._slices.values():
             yield from one.columns()

@@ -133,18 +133,19 @@ def test_nobody_waits_for_a_page_when_all_stop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "weighted", "is_one"), [(1, False, False), (2, False, True), (2, True, False), (500, False, False)]
+    ("columns", "members", "weighted", "is_one"),
+    [(1, 2, False, True), (1, 3, False, False), (0, 2, False, False), (2, 2, True, False), (500, 2, False, False)],
 )
-def test_it_takes_columns_that_are_worth_it(columns: int, weighted: bool, is_one: bool) -> None:
+def test_it_takes_columns_that_are_worth_it(columns: int, members: int, weighted: bool, is_one: bool) -> None:
     class Part:
         def exchanged(self) -> list[KeyColumn]:
             return [KeyColumn(2, 64, 10, weighted=weighted) for _ in range(columns)]
 
-    found = Exchange.of(Part(), 2)
+    found = Exchange.of(Part(), members)
     assert (found is not None) == is_one
     if found is not None:
         found.close()
-    assert Exchange.of(object(), 2) is None
+    assert Exchange.of(object(), members) is None
 
 
 @pytest.mark.skipif(not forks.can_fork(), reason="no fork here")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.clusters import ClusterCounts
     from evalcli.evidence import Evidence
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.base import Settles
     from evalcli.metrics.keycolumn import KeyColumn
 
 
@@ -175,7 +176,7 @@ class FirstPass(Apart):
             for name, each in zip(self.gathers, held, strict=True):
                 setattr(one, name, each)
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys of scores wait to be sorted."""
         for one in self.passes:
             if hasattr(one, "columns"):

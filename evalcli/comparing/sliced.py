@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.base import Settles
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Slicer
 
@@ -101,7 +102,7 @@ class SlicedPass:
             if mine is not None:
                 mine.merge(theirs)
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys of scores wait to be sorted, those of all rows first."""
         for one in (self.whole, *self.slices.values()):
             if hasattr(one, "columns"):

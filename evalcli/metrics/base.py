@@ -313,6 +313,13 @@ class Saveable(Protocol):
         """Take over what ``state_dict`` gave."""
 
 
+class Settles(Protocol):
+    """What puts off work until somebody asks for its result."""
+
+    def settle(self) -> None:
+        """Do it now."""
+
+
 def saved_states(states: Mapping[str, Saveable]) -> dict[str, HostArray]:
     """Several states as arrays, each array under ``state.name``."""
     return {f"{key}.{name}": array for key, state in states.items() for name, array in state.state_dict().items()}

@@ -141,6 +141,11 @@ class PairTable:
             every.sort(kind="stable")  # sorted runs
         return least_shift([every], max(least - ordered.dropped, 0), self.capacity) + ordered.dropped
 
+    def settle(self) -> None:
+        """Bring what waits into cells, which whoever asks for them would have to do."""
+        if not self.exact:
+            self._settle()
+
     def every_pair(self) -> PairRows:
         """All rows, while the table is exact."""
         return _joined(self._waiting)

@@ -14,9 +14,12 @@ import numpy as np
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keys import heads_of, numbered, scores_of, sort_keys
 from evalcli.metrics.paircells import PairRows, PairTable
+from evalcli.metrics.threads import each
 from evalcli.metrics.values import ValueState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.values import ValueRows
 
@@ -102,9 +105,13 @@ class RankPairs(ValueState):
         repeats = np.ones(len(rows.x)) if rows.repeats is None else rows.repeats.astype(np.float64)
         return PairValues(_values(rows.x), _values(rows.y), repeats)
 
-    def compute(self) -> list[PairGroups]:
-        """The pairs of every output so far."""
-        return [_groups(self._pairs(number)) for number in range(self.outputs)]
+    def tables(self) -> Iterator[PairTable]:
+        """Where pairs wait to be brought into cells."""
+        yield from map(self._pairs, range(self.outputs))
+
+    def compute(self, workers: int = 1) -> list[PairGroups]:
+        """The pairs of every output so far; of both sides at once where there are several ``workers``."""
+        return [_groups(table, workers) for table in self.tables()]
 
 
 def _ordered(values: HostArray) -> HostArray:
@@ -119,14 +126,16 @@ def _values(keys: HostArray) -> HostArray:
     return scores_of(keys - (keys < np.uint64(1 << 63)))
 
 
-def _groups(table: PairTable) -> PairGroups:
+def _groups(table: PairTable, workers: int) -> PairGroups:
     """The rows or the cells of a table as ranks of both sides."""
     if table.exact:
         rows = table.every_pair()
-        return _grouped(_Ranks.of(rows.x, rows.x), _Ranks.of(rows.y, rows.y), rows.repeats, rows.weight)
+        x, y = each(lambda side: _Ranks.of(side, side), [rows.x, rows.y], workers)
+        return _grouped(x, y, rows.repeats, rows.weight)
     cells, bits = table.cells()
     x_least, x_most, y_least, y_most = cells.ends
-    x, y = _Ranks.of(x_least, x_most, bits // 2), _Ranks.of(y_least, y_most, (bits + 1) // 2)
+    sides = [(x_least, x_most, bits // 2), (y_least, y_most, (bits + 1) // 2)]
+    x, y = each(lambda side: _Ranks.of(*side), sides, workers)
     if isinstance(cells.amounts, ExactSum):
         return _grouped(x, y, None, cells.amounts.value())
     return _grouped(x, y, cells.amounts, None)

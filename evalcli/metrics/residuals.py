@@ -48,6 +48,12 @@ class Residuals:
     amounts: HostArray
 
     @cached_property
+    def by_high(self) -> tuple[HostArray, HostArray]:
+        """The high ends by rising value, and the amounts in that order: (K,) each."""
+        order = np.argsort(self.high, kind="stable")
+        return self.high[order], self.amounts[order]
+
+    @cached_property
     def sizes(self) -> Residuals:
         """The same rows by rising ``|p − t|``; an entry never holds two signs."""
         first, second = np.abs(self.low), np.abs(self.high)
@@ -96,9 +102,8 @@ def quantile(residuals: Residuals, percent: float) -> Certified:
         return UNDEFINED
     if percent <= 0 or percent >= 100:
         return Certified(*(float(residuals.low.min() if percent <= 0 else residuals.high.max()),) * 3)
-    order = np.argsort(residuals.high, kind="stable")
     low = _inverse(residuals.low, residuals.amounts, percent)
-    high = _inverse(residuals.high[order], residuals.amounts[order], percent)
+    high = _inverse(*residuals.by_high, percent)
     return Certified(low if low == high else low + (high - low) / 2, low, high)
 
 

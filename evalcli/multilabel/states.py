@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.counting import Plan
-    from evalcli.metrics.base import Saveable
+    from evalcli.metrics.base import Saveable, Settles
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.multilabel.prepare import Cells, Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
@@ -100,7 +100,7 @@ class MultilabelPass:
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys wait to be sorted, those of all rows first."""
         if self.scores is not None:
             yield from self.scores.columns()

@@ -16,6 +16,7 @@ from evalcli.metrics import regression
 from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
+from evalcli.metrics.threads import each
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
@@ -54,7 +55,7 @@ class Reporter:
         self.evidence, self.inputs = outcome.evidence, inputs
         self.setup, states = outcome.gathered.setup, outcome.gathered.states
         self.outputs = outputs_of(plan)
-        self.results = Results(states, self.outputs)
+        self.results = Results(states, self.outputs, plan.workers)
         self.weight_squares = outcome.gathered.weight_squares
         self._clusters = outcome.gathered.clusters
         self._intervals: dict[int, Intervals] = {}
@@ -105,7 +106,14 @@ class Reporter:
 
     def values(self, by: str = "") -> dict[str, Value]:
         """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
-        values = {str(name): self._value(name) for name in self._measured(by)}
+        names = self._measured(by)
+        if self.plan.workers > 1:
+            self.results.read_ahead()
+        ranked = [name for name in names if state_of(name) == _PAIRS]  # the two kinds that take long, side by side
+        others = [name for name in names if state_of(name) != _PAIRS]
+        found = each(lambda some: {name: self._value(name) for name in some}, [others, ranked], self.plan.workers)
+        known = found[0] | found[1]
+        values = {str(name): known[name] for name in names}
         for name in wholes_of(self.plan.also, by):
             with suppress(UsageError):
                 values[str(name)] = self._value(name)

@@ -12,6 +12,7 @@ import numpy as np
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task
 from evalcli.metrics.roc import UNDEFINED, Certified
+from evalcli.metrics.threads import each
 from evalcli.metrics.values import SMALLEST_VALUE
 from evalcli.regression.states import StateKey, state_of
 
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from evalcli.metrics.values import ValueState
     from evalcli.regression.together import OutputPairs
 
-_MOMENTS, _EXTREMES, _PAIRS = StateKey("Moments"), StateKey("Extremes"), StateKey("RankPairs")
+_MOMENTS, _EXTREMES, _PAIRS, _RESIDUALS = map(StateKey, ("Moments", "Extremes", "RankPairs", "ResidualTable"))
 
 
 class Results:
     """Values of metrics, each state computed once, when it is first read."""
 
-    def __init__(self, states: Mapping[StateKey, ValueState], outputs: tuple[str, ...]) -> None:
-        self._states, self.outputs = states, outputs
+    def __init__(self, states: Mapping[StateKey, ValueState], outputs: tuple[str, ...], workers: int = 1) -> None:
+        self._states, self.outputs, self._workers = states, outputs, workers
         self._computed: dict[StateKey, list[Any]] = {}
         self._values: dict[tuple[str, int], Certified] = {}
 
@@ -40,8 +41,13 @@ class Results:
     def read(self, key: StateKey) -> list[Any]:
         """What a state computed, output by output."""
         if key not in self._computed:
-            self._computed[key] = self._states[key].compute()
+            state: Any = self._states[key]
+            self._computed[key] = state.compute(self._workers) if key == _PAIRS else state.compute()
         return self._computed[key]
+
+    def read_ahead(self) -> None:
+        """Read the states that take long, side by side."""
+        each(self.read, [key for key in (_PAIRS, _RESIDUALS) if self.has(key)], self._workers)
 
     def pairs(self, output: int, mean_weight: float = 1.0) -> OutputPairs | None:
         """The pairs of an output, for intervals; ``None`` where they were not kept."""

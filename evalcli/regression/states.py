@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.counting import Plan
-    from evalcli.metrics.base import Saveable
+    from evalcli.metrics.base import Saveable, Settles
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueRows
@@ -160,9 +160,12 @@ class RegressionPass:
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
 
-    def columns(self) -> Iterator[KeyColumn]:
+    def columns(self) -> Iterator[Settles]:
         """Where keys wait to be sorted, those of all rows first."""
         yield from columns_of(self.states.values())
+        for state in self.states.values():
+            if isinstance(state, RankPairs):
+                yield from state.tables()
         for slices in self.slices:
             yield from slices.columns()
 
