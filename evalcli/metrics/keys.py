@@ -23,6 +23,8 @@ UNSIGNED: dict[int, Any] = {32: np.uint32, 64: np.uint64}
 """The type of keys by their width."""
 _IN_CACHE = 1 << 15
 """Keys that are looked at at once, with what is made of them."""
+_SHORT = 1 << 16
+"""So many numbers fit into 16 bits."""
 _FLOATS: dict[int, Any] = {32: np.float32, 64: np.float64}
 _SIGNED: dict[int, Any] = {32: np.int32, 64: np.int64}
 
@@ -97,6 +99,16 @@ def numbered(heads: HostArray, size: int) -> HostArray:
     numbers = np.zeros(size, np.int64)
     numbers[heads[1:]] = 1
     return np.cumsum(numbers, out=numbers)
+
+
+def order_of(ids: HostArray, many: int) -> HostArray:
+    """The order that sorts whole ``ids`` (N,) below ``many``, equal ones as they stand.
+
+    >>> order_of(np.array([2, 0, 2, 1]), 3)
+    array([1, 3, 0, 2])
+    """
+    short = ids.astype(np.uint16) if many <= _SHORT else ids  # numpy sorts so few digit by digit
+    return np.argsort(short, kind="stable")
 
 
 def least_shift(sides: Sequence[HostArray], shift: int, capacity: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import heads_of, numbered, scores_of, sort_keys
+from evalcli.metrics.keys import as_places, heads_of, numbered, order_of, scores_of, sort_keys
 from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.metrics.threads import each
 from evalcli.metrics.values import ValueState
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BUDGET = 64 << 20
 """Bytes for the pairs of all outputs, unless told otherwise."""
+_EACH = 8
+"""A table may have so many places for each cell."""
 _WORD = 32
 """Two ranks in one number: there are never 2^31 of them."""
 
@@ -54,7 +56,7 @@ class PairGroups:
 
     def turned(self) -> PairGroups:
         """The same with the two sides exchanged."""
-        order = np.lexsort((self.x, self.y))
+        order = order_of(self.y, len(self.y_tied))  # of one target by prediction, as they are
         ids = self.y[order], self.x[order]
         return PairGroups(*ids, self.amounts[order], self.y_tied, self.x_tied, self.y_values, self.x_values)
 
@@ -151,16 +153,33 @@ class _Ranks(NamedTuple):
     @classmethod
     def of(cls, least: HostArray, most: HostArray, shift: int = 0) -> _Ranks:
         """The bins of keys without their ``shift`` low bits; each stands for keys from ``least`` to ``most``."""
+        if shift and len(least):
+            return cls._of_bins(least, most, shift)
         order = np.argsort(least)
         first = least[order]
         heads = heads_of(first, shift)
         ids = np.empty(len(order), np.int64)
         ids[order] = numbered(heads, len(order))
-        if not shift or not len(heads):
-            return cls(ids, np.ones(len(heads), bool), _values(first[heads]))
-        ends = first[heads], np.maximum.reduceat(most[order], heads)
-        low, high = (_values(end) for end in ends)
-        return cls(ids, ends[0] == ends[1], low + (high - low) / 2)
+        return cls(ids, np.ones(len(heads), bool), _values(first[heads]))
+
+    @classmethod
+    def _of_bins(cls, least: HostArray, most: HostArray, shift: int) -> _Ranks:
+        """Few bins, that lie side by side, are found in a table of all numbers between the first and the last."""
+        bins = least >> np.uint64(shift)
+        bins -= bins.min()
+        if int(bins.max()) < _EACH * len(bins):
+            places = as_places(bins)
+            there = np.zeros(int(places.max()) + 1, bool)
+            there[places] = True
+            ids = (there.cumsum() - 1).take(places)
+        else:
+            ids = np.unique(bins, return_inverse=True)[1].reshape(-1)
+        many = int(ids.max()) + 1
+        first, last = np.full(many, np.iinfo(np.uint64).max, np.uint64), np.zeros(many, np.uint64)
+        np.minimum.at(first, ids, least)
+        np.maximum.at(last, ids, most)
+        low, high = _values(first), _values(last)
+        return cls(ids, first == last, low + (high - low) / 2)
 
 
 def _grouped(x: _Ranks, y: _Ranks, repeats: HostArray | None, weight: HostArray | None) -> PairGroups:

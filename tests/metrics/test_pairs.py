@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import evalcli.metrics.pairs as ranked
 from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.metrics.pairs import PairGroups, RankPairs
 from evalcli.metrics.rankcorrelation import kendall, spearman
@@ -251,3 +252,22 @@ def test_neighbours_stay_apart_where_few_pairs_occur():
             assert (dropped, len(cells.ends[0])) == (0, 20)
             assert all((end[1:] != end[:-1]).all() for end in cells.ends)
     assert cells.amounts.tolist() == [9] * 20
+
+
+@pytest.mark.parametrize("each", [0, 8, 1 << 40], ids=["sorted", "usual", "table"])
+@pytest.mark.parametrize("spread", [1.0, 1e3], ids=["near", "far"])
+def test_bins_have_their_ranks_by_a_table_as_by_a_sort(monkeypatch, each, spread):
+    rng = np.random.default_rng(3)
+    least = np.sort(rng.normal(size=400).clip(0.1, spread)).view(np.uint64)[rng.permutation(400)]
+    most, shift = least + rng.integers(0, 9, 400).astype(np.uint64), 46
+    monkeypatch.setattr(ranked, "_EACH", each)
+    found = ranked._Ranks.of(least, most, shift)
+    bins = least >> np.uint64(shift)
+    known = sorted({*bins.tolist()})
+    assert found.ids.tolist() == [known.index(one) for one in bins.tolist()]
+    for number, one in enumerate(known):
+        inside = bins == one
+        ends = least[inside].min(), most[inside].max()
+        assert found.tied[number] == (ends[0] == ends[1])
+        low, high = ranked._values(np.array(ends))
+        assert low <= found.values[number] <= high
