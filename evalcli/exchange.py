@@ -10,6 +10,7 @@ Nothing depends on it: keys that one process counts itself are merged with the r
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import select
@@ -59,12 +60,17 @@ class Exchange:
 
     @classmethod
     def of(cls, part: Any, members: int) -> Exchange | None:
-        """One for what is counted in ``part``, if that has columns to share."""
+        """One for what is counted in ``part``, if that has columns to share, and there is memory for the pages."""
         columns = [*part.exchanged()] if hasattr(part, "exchanged") else []
         suits = members <= LEAST_SHARE * len(columns) and len(columns) <= MOST_COLUMNS
         if not suits or any(column.weighted for column in columns):
             return None
-        return cls(members)
+        try:
+            return cls(members)
+        except OSError as error:
+            if error.errno != errno.ENOMEM:
+                raise
+            return None
 
     def close(self) -> None:
         """Give the pipes back; the pages are gone when nothing looks at them."""

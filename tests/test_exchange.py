@@ -148,6 +148,15 @@ def test_it_takes_columns_that_are_worth_it(columns: int, members: int, weighted
     assert Exchange.of(object(), members) is None
 
 
+def test_without_memory_for_pages_each_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Part:
+        def exchanged(self) -> list[KeyColumn]:
+            return fresh((64, 64))
+
+    monkeypatch.setattr(exchange, "_PAGES", 1 << 36)
+    assert Exchange.of(Part(), 2) is None
+
+
 @pytest.mark.skipif(not forks.can_fork(), reason="no fork here")
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("by", [[], ["--by", "site"]], ids=["whole", "slices"])
