@@ -265,6 +265,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
                 _counted(work, 1 + len(others), fresh, lambda number: _tell(tell, number), look), ledgers
             )
         except Exception as e:
+            _tell(tell, _STOPPED)  # the others wait for the keys that this one has not left
             lost = {"complete": False, "number": len(work.loads), "error": e}
             about, arrays = _answered(_Counted(lost, None), ledgers)
         _write(answer, about, arrays)

@@ -196,3 +196,25 @@ def test_a_process_that_is_killed_while_others_wait_for_its_pages(
     told = run("report", save(tmp_path / "data.safetensors", data), "--workers", 2, "--batch-size", 100)
     assert told.code == 2
     assert "a worker was killed by signal 9" in told.stderr
+
+
+@pytest.mark.skipif(not forks.can_fork(), reason="no fork here")
+def test_a_process_that_fails_after_its_last_load_lets_nobody_wait_for_its_keys(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, finish = os.getpid(), Member.finish
+
+    def fails(self: Member) -> None:
+        if os.getpid() != first:
+            raise MemoryError
+        look, looks = self._look, iter(range(50))
+        self._look = lambda: (next(looks), look())  # in place of waiting for ever
+        finish(self)
+
+    monkeypatch.setattr(processes, "LEAST_WORK", 0)
+    monkeypatch.setattr(Member, "finish", fails)
+    rng = np.random.default_rng(7)
+    data = {"preds": rng.normal(size=(300, 4)).astype(np.float32), "target": np.arange(300) % 4}
+    path = save(tmp_path / "data.safetensors", data)
+    told = run("report", path, "--workers", 2, "--batch-size", 100, "--labels", "a,b,c,d", "--scores", "logits")
+    assert (told.code, "not enough memory" in told.stderr) == (2, True)
