@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 128
 """Of more columns a batch has so few keys for each that what is told of them costs as much as to count them."""
-LEAST_SHARE = 2
-"""Where there are more processes for each column, those that count one would keep the others waiting."""
+EACH_COLUMN = 2
+"""With more processes for each column, those that count one would keep the others waiting."""
+MOST_MEMBERS = 16
+"""Between more of them there are more pipes and pages than a process may have, and fewer columns than processes; what
+so many tell one of them of all their pages fits into any pipe, so that nobody waits for it to be read."""
 _WORDS = 1 << 16
 """Words of 8 bytes on a page."""
 _RUNS = 340
@@ -62,7 +65,7 @@ class Exchange:
     def of(cls, part: Any, members: int) -> Exchange | None:
         """One for what is counted in ``part``, if that has columns to share, and there is memory for the pages."""
         columns = [*part.exchanged()] if hasattr(part, "exchanged") else []
-        suits = members <= LEAST_SHARE * len(columns) and len(columns) <= MOST_COLUMNS
+        suits = len(columns) <= MOST_COLUMNS and members <= min(EACH_COLUMN * len(columns), MOST_MEMBERS)
         if not suits or any(column.weighted for column in columns):
             return None
         try:

@@ -134,7 +134,14 @@ def test_nobody_waits_for_a_page_when_all_stop() -> None:
 
 @pytest.mark.parametrize(
     ("columns", "members", "weighted", "is_one"),
-    [(1, 2, False, True), (1, 3, False, False), (0, 2, False, False), (2, 2, True, False), (500, 2, False, False)],
+    [
+        (1, 2, False, True),
+        (1, 3, False, False),
+        (0, 2, False, False),
+        (2, 2, True, False),
+        (500, 2, False, False),
+        (100, 17, False, False),
+    ],
 )
 def test_it_takes_columns_that_are_worth_it(columns: int, members: int, weighted: bool, is_one: bool) -> None:
     class Part:
