@@ -247,8 +247,9 @@ class KeyColumn:
     def merge(self, other: Self) -> Self:
         """Take in another's entries, in place.
 
-        Rows that wait there wait here, and are sorted once, with the others. So do entries, while they are no more
-        than the table may hold: whoever asks first pays, and several columns can be asked side by side.
+        Rows that wait there wait here, and are sorted once, with the others, or are handed on. Entries wait, too,
+        while they are no more than the table may hold: whoever asks first pays, and several columns can be asked side
+        by side.
         """
         for side, theirs in enumerate(other._waiting):
             for rows in theirs:
