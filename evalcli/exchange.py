@@ -10,7 +10,6 @@ Nothing depends on it: keys that one process counts itself are merged with the r
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import select
@@ -56,23 +55,28 @@ class Exchange:
         memory = np.frombuffer(mmap.mmap(-1, count * 8 * (_WORDS + 3 * _RUNS + 1)), np.uint64)
         self.words, runs, self.lengths = np.split(memory, [count * _WORDS, count * (_WORDS + 3 * _RUNS)])
         self.words, self.runs = self.words.reshape(count, -1), runs.reshape(count, _RUNS, 3)
-        self.left = [os.pipe() for _ in range(members)]
+        self.left: list[tuple[int, int]] = []
         """For each: the pages that others have left for it."""
-        self.returned = [os.pipe() for _ in range(members)]
+        self.returned: list[tuple[int, int]] = []
         """And those of its own that others have read."""
+        try:
+            for _ in range(members):
+                self.left.append(os.pipe())
+                self.returned.append(os.pipe())
+        except OSError:
+            self.close()
+            raise
 
     @classmethod
     def of(cls, part: Any, members: int) -> Exchange | None:
-        """One for what is counted in ``part``, if that has columns to share, and there is memory for the pages."""
+        """One for what is counted in ``part``, if that has columns to share, and there is room for pages and pipes."""
         columns = [*part.exchanged()] if hasattr(part, "exchanged") else []
         suits = len(columns) <= MOST_COLUMNS and members <= min(EACH_COLUMN * len(columns), MOST_MEMBERS)
         if not suits or any(column.weighted for column in columns):
             return None
         try:
             return cls(members)
-        except OSError as error:
-            if error.errno != errno.ENOMEM:
-                raise
+        except OSError:
             return None
 
     def close(self) -> None:

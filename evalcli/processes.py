@@ -10,9 +10,6 @@ Only the command line asks for it: a program that evaluates may have threads and
 
 from __future__ import annotations
 
-import json
-import math
-import mmap
 import os
 import select
 from contextlib import suppress
@@ -21,11 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
-from evalcli import errors
+from evalcli.answers import Answer, in_words, raise_first, read_answer, write_answer
 from evalcli.engine import POLL_SECONDS, settle
-from evalcli.errors import EvalError, LimitError
+from evalcli.errors import LimitError
 from evalcli.exchange import Exchange, Member
-from evalcli.forks import end_process, forked, write_all
+from evalcli.forks import end_process, forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,18 +72,6 @@ class _Worker(NamedTuple):
     told: int
 
 
-class _Answer(NamedTuple):
-    """What came back: the number of the load that failed and its error, or arrays by what they belong to."""
-
-    about: dict[str, Any]
-    arrays: dict[str, Array]
-
-    def of(self, what: str) -> dict[str, Array]:
-        """The arrays of one kind, by their own names."""
-        head = f"{what}/"
-        return {name.removeprefix(head): array for name, array in self.arrays.items() if name.startswith(head)}
-
-
 def accumulate_apart(
     source: Source,
     ledgers: Sequence[Ledger],
@@ -119,7 +104,7 @@ def accumulate_apart(
         _meanwhile(mine.part, watch)
         watch.wait()
         # nobody waits for those that end: what they held is given back meanwhile
-        return _brought_home(mine, [_read(worker.answer) for worker in crew], fresh, ledgers)
+        return _brought_home(mine, [read_answer(worker.answer) for worker in crew], fresh, ledgers)
     finally:
         _put_away(crew, [stopping, stop, *turn])
         if exchange is not None:
@@ -127,13 +112,13 @@ def accumulate_apart(
 
 
 def _brought_home(
-    mine: _Counted, answers: Sequence[_Answer], fresh: Callable[[], A], ledgers: Sequence[Ledger]
+    mine: _Counted, answers: Sequence[Answer], fresh: Callable[[], A], ledgers: Sequence[Ledger]
 ) -> tuple[A, bool]:
     """What all have counted, and whether that is everything."""
     for answer in answers:
         for ledger, pieces in zip(ledgers, answer.of("ledger").values(), strict=True):
             ledger.take(pieces)
-    _raise_first([mine.about, *(answer.about for answer in answers)])
+    raise_first([mine.about, *(answer.about for answer in answers)])
     total = mine.part
     assert total is not None
     complete = all(about["complete"] for about in (mine.about, *(answer.about for answer in answers)))
@@ -268,7 +253,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
             _tell(tell, _STOPPED)  # the others wait for the keys that this one has not left
             lost = {"complete": False, "number": len(work.loads), "error": e}
             about, arrays = _answered(_Counted(lost, None), ledgers)
-        _write(answer, about, arrays)
+        write_answer(answer, about, arrays)
         _tell(tell, _ANSWERED)
         code = 0
     finally:
@@ -282,63 +267,13 @@ def _answered(counted: _Counted, ledgers: Sequence[Ledger]) -> tuple[dict[str, A
     if part is not None:
         found = {"evidence": part.evidence.state_dict(), "state": part.state_dict() if about["complete"] else {}}
     if "error" in about:
-        about = about | {"error": _told(about["error"])}
+        about = about | {"error": in_words(about["error"])}
     found["ledger"] = {str(place): ledger.pieces() for place, ledger in enumerate(ledgers)}
     return about, {f"{what}/{name}": array for what, state in found.items() for name, array in state.items()}
 
 
 def _tell(tell: int, number: int) -> None:
     os.write(tell, number.to_bytes(8, "little", signed=True))
-
-
-def _told(error: BaseException) -> list[str]:
-    """An error in words that another process can raise."""
-    if isinstance(error, EvalError):
-        return [type(error).__name__, error.what, error.fix, error.path]
-    if isinstance(error, MemoryError):
-        return ["MemoryError", "", "", ""]
-    import traceback
-
-    return ["", "".join(traceback.format_exception(error)), "", ""]
-
-
-def _raise_first(all_told: Iterable[dict[str, Any]]) -> None:
-    """Raise what went wrong first in the order of the input."""
-    failed = [about for about in all_told if "error" in about]
-    if not failed:
-        return
-    error = min(failed, key=lambda about: about["number"])["error"]
-    if isinstance(error, Exception):  # this process's own
-        raise error
-    name, what, fix, path = error
-    if name == "MemoryError":
-        raise MemoryError
-    if not name:
-        raise RuntimeError(f"a worker failed:\n{what}")
-    raise getattr(errors, name, LimitError)(what, fix=fix, path=path)
-
-
-def _write(file: int, about: dict[str, Any], arrays: Mapping[str, Array]) -> None:
-    """The answer: the length of a JSON text, the text, and the arrays one after the other, each at a multiple of 8."""
-    held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    listed = [[name, array.dtype.str, list(np.shape(arrays[name]))] for name, array in held.items()]
-    text = json.dumps({**about, "arrays": listed}).encode()
-    for data in (len(text).to_bytes(8, "little"), text, *(array.reshape(-1).view(np.uint8) for array in held.values())):
-        write_all(file, data)
-        write_all(file, bytes(-len(data) % 8))
-
-
-def _read(file: int) -> _Answer:
-    """What ``_write`` has written, where it stands: what is changed of it is changed for this process alone."""
-    memory = mmap.mmap(file, 0, access=mmap.ACCESS_COPY)
-    at = 8 + int.from_bytes(memory[:8], "little")
-    about, arrays = json.loads(memory[8:at]), {}
-    for name, code, shape in about.pop("arrays"):
-        at += -at % 8
-        dtype, count = np.dtype(code), math.prod(shape)
-        arrays[name] = np.frombuffer(memory, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
-        at += count * dtype.itemsize
-    return _Answer(about, arrays)
 
 
 class _Watch:

@@ -155,13 +155,27 @@ def test_it_takes_columns_that_are_worth_it(columns: int, members: int, weighted
     assert Exchange.of(object(), members) is None
 
 
-def test_without_memory_for_pages_each_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files here")
+def test_without_room_for_pages_and_pipes_each_counts_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     class Part:
         def exchanged(self) -> list[KeyColumn]:
             return fresh((64, 64))
 
-    monkeypatch.setattr(exchange, "_PAGES", 1 << 36)
+    with monkeypatch.context() as patch:
+        patch.setattr(exchange, "_PAGES", 1 << 36)
+        assert Exchange.of(Part(), 2) is None
+    before = sorted(os.listdir("/proc/self/fd"))
+    real, left = os.pipe, [None] * 3
+
+    def few() -> tuple[int, int]:
+        if not left:
+            raise OSError(24, "Too many open files")
+        left.pop()
+        return real()
+
+    monkeypatch.setattr(os, "pipe", few)
     assert Exchange.of(Part(), 2) is None
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.skipif(not forks.can_fork(), reason="no fork here")

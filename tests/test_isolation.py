@@ -215,7 +215,7 @@ def test_the_package_cannot_run_what_it_reads():
             if isinstance(node.func, ast.Attribute):
                 owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
                 # a worker is this program itself, and the map is of memory that both have made
-                forks = place.partition(":")[0] in {"processes.py", "forks.py", "exchange.py"} and node.func.attr in {
+                forks = place.partition(":")[0] in {"forks.py", "answers.py", "exchange.py"} and node.func.attr in {
                     "fork",
                     "mmap",
                 }
