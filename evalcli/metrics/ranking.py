@@ -21,7 +21,7 @@ from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import KeyColumn
 from evalcli.metrics.keyentries import Bins, merged_bins
-from evalcli.metrics.keys import key_bits, scores_of, sort_keys
+from evalcli.metrics.keys import key_bits, order_of, scores_of, sort_keys
 from evalcli.metrics.labels import label_rows
 from evalcli.metrics.odds import one_vs_rest_scores
 from evalcli.metrics.roc import (
@@ -266,7 +266,7 @@ def rows_by_class(target: HostArray, classes: int) -> tuple[HostArray, HostArray
     if classes == 2:
         sides = [np.flatnonzero(target == side) for side in (0, 1)]  # sorting takes twice as long
         return np.concatenate(sides), np.cumsum([0, *map(len, sides)])
-    order = np.argsort(target.astype(np.uint16 if classes < 1 << 16 else np.int64), kind="stable")
+    order = order_of(target, classes)
     return order, np.searchsorted(target, np.arange(classes + 1), sorter=order)
 
 
