@@ -121,7 +121,7 @@ class PlaceOptions:
             metavar="N",
             min=1,
             max=MOST_THREADS,
-            help="Threads that count.",
+            help="Threads, or processes, that count.",
             rich_help_panel=_EXECUTION,
         ),
     ] = None
