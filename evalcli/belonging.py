@@ -23,6 +23,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
     ("is sliced by other columns than", "--by", lambda about: [slicer.name for slicer in about.slicers]),
     ("has other clusters than", "--cluster", lambda about: about.clustered),
+    ("holds rows chosen otherwise than", "--where", lambda about: about.where),
     ("searches for other weak slices than", "--scan", lambda about: _searched(about)),  # noqa: PLW0108  stands below
     ("counted other metrics of your own than", "--metric", lambda about: about.own),
     ("differs in having weights from", "--weight", lambda about: about.weighted),
@@ -35,7 +36,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
 _OF_KINDS = {"has another layout than", "differs in holding text or numbers from"}
 """Differences that may come from what is stored on one side."""
-_CHOSEN = 9
+_CHOSEN = 10
 """So many of them are chosen, and hold even of a part without rows."""
 
 
@@ -81,7 +82,11 @@ def _difference(here: object, there: object) -> str:
         names = [one.name for one in fields(here) if getattr(here, one.name) != getattr(there, one.name)]
         return f" (--{names[0].replace('_', '-')})" if names and names[0] != "chosen" else " (--threshold)"
     simple = isinstance(here, str | int | None) and isinstance(there, str | int | None)
-    return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
+    return f" ({_named(there)} beside {_named(here)})" if simple and not isinstance(here, bool) else ""
+
+
+def _named(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def _tell_order(here: Sequence[str], there: Sequence[str], beside: str, path: str) -> None:

@@ -82,13 +82,25 @@ def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *,
         sides: _Sides | Verdict = _of_reports(rule, found.value, before, direction, on)
         elsewhere = "" if isinstance(before, str) or before.where == found.where else f"in the baseline {before.where}"
         sizes = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
-        note = "; ".join(filter(None, (elsewhere, sizes)))
+        note = "; ".join(filter(None, (elsewhere, sizes, _chosen(then.where, report.where))))
     else:
         sides = _none(rule, "missing", "the baseline was not measured by it")
     why = baseline.alone.get(rule.metric, "")
     return _noted(
         sides if isinstance(sides, Verdict) else _judged(rule, sides, found.n, report, on, why), found.n, note
     )
+
+
+def _chosen(then: str | None, now: str | None) -> str:
+    """That rows were chosen otherwise; empty where they were not.
+
+    >>> _chosen("split = 'test'", None)
+    "the baseline is of rows where split = 'test', this of all"
+    """
+    if then == now:
+        return ""
+    of = ("all" if one is None else f"rows where {one}" for one in (then, now))
+    return "the baseline is of {}, this of {}".format(*of)
 
 
 def judged_pairs(rule: Rule, pairs: Sequence[Pair], report: Report, on: Basis) -> Verdict:

@@ -68,6 +68,7 @@ class About:
     notes: tuple[Note, ...]
     slicers: tuple[Slicer, ...] = ()
     clustered: str | None = None
+    where: str | None = None
     scanned: Scanned | None = None
     own: tuple[OwnName, ...] = ()
     contributions: tuple[Contribution, ...] = ()
@@ -117,6 +118,7 @@ class DescribedSource(Source):
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
         self.slicers, self.clustered, self.scanned = about.slicers, about.clustered, about.scanned
+        self.where = about.where
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -178,6 +180,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         notes=in_order(source.notes()),
         slicers=source.slicers,
         clustered=source.clustered,
+        where=source.where,
         scanned=source.scanned,
         own=own.names,
         contributions=own.contributions,

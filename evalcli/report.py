@@ -231,6 +231,8 @@ class Report:
     positive: str | None = None
     threshold: float | tuple[float, ...] | None = None
     """One for all, or, of several labels a row, one for each."""
+    where: str | None = None
+    """The condition, in SQL, by which rows were chosen; ``None``: all that the files hold."""
     clustered: Clustered | None = None
     """What intervals are of, where it is not single rows."""
     confidence: float | None = None

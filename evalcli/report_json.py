@@ -33,6 +33,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "n": report.n,
         "ignored": report.ignored,
         "weighted": report.weighted,
+        **({} if report.where is None else {"where": report.where}),
         **({"outputs": list(report.outputs)} if regression else classes),
         **({} if report.clustered is None else {"clustered": report.clustered._asdict()}),
         **({} if report.confidence is None else {"confidence": report.confidence}),

@@ -81,6 +81,7 @@ def report_from(data: object, path: str = "") -> Report:
         n=top.take("n", int),
         ignored=top.take("ignored", int),
         weighted=top.take("weighted", bool),
+        where=top.optional("where", str),
         metrics=_values(top.part("metrics")),
         directions=_directions(top.part("directions")) if "directions" in top.data else {},
         undefined=top.texts("undefined"),

@@ -164,6 +164,8 @@ class Comparison:
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
+    where: str | None = None
+    """The condition, in SQL, by which rows were chosen; ``None``: all that the files hold."""
     clustered: Clustered | None = None
     """Which rows belong together, so that whole clusters were drawn."""
     definitions: dict[str, str] = field(default_factory=dict)
@@ -192,6 +194,7 @@ class Comparison:
             "ignored": self.ignored,
             "left_out": self.left_out,
             "weighted": self.weighted,
+            **({} if self.where is None else {"where": self.where}),
             **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
             **({"definitions": self.definitions} if self.definitions else {}),
             "classes": list(self.classes),
@@ -237,6 +240,7 @@ class Comparison:
                 findings=_all(Finding, data["findings"]),
                 gates=_all(Verdict, data["gates"]),
                 inputs=_all(InputRecord, data["inputs"]),
+                where=data.get("where"),
                 clustered=_clustered_from(data.get("clustered")),
                 definitions=dict(data.get("definitions", {})),
             )

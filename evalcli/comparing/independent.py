@@ -76,6 +76,7 @@ def compare_samples(
             + sum(source.dropped for source in sources),
             left_out=0,
             weighted=sources[0].weighted,
+            where=sources[0].where,
             classes=told.classes,
             positive=None if task.positive is None else task.classes[task.positive],
             confidence=question.confidence.level,

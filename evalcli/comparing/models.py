@@ -178,6 +178,7 @@ class _Comparing:
             ignored=ignored,
             left_out=left_out,
             weighted=self.sources[0].weighted,
+            where=self.sources[0].where,
             classes=classes,
             positive=None if task.positive is None else task.classes[task.positive],
             confidence=self.confidence.level,

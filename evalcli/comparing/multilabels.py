@@ -125,6 +125,7 @@ class LabelComparing:
             ignored=ignored,
             left_out=left_out,
             weighted=self.sources[0].weighted,
+            where=self.sources[0].where,
             classes=self.labels,
             positive=None,
             confidence=confidence.level,

@@ -94,6 +94,7 @@ class ValueComparing:
             ignored=ignored,
             left_out=left_out,
             weighted=self.sources[0].weighted,
+            where=self.sources[0].where,
             classes=(),
             positive=None,
             confidence=self.question.confidence.level,

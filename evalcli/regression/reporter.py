@@ -21,7 +21,7 @@ from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
 from evalcli.report import Clustered, OutputRow, Report, Residuals, Value
-from evalcli.reporting import Sliced, SliceRows, notes_of, records, signature, slices_of, value_of
+from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature, slices_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,6 +81,7 @@ class Reporter:
             n=self.evidence.rows,
             ignored=self.evidence.ignored + self.evidence.dropped + self.source.dropped,
             weighted=self.source.weighted,
+            where=self.source.where,
             classes=(),
             metrics=values,
             undefined=tuple(dict.fromkeys(undefined)),
@@ -306,6 +307,7 @@ class Reporter:
             "ignore": self.choices.ignore_index,
             "nan": self.choices.nan,
             "weights": "yes" if self.source.weighted else "no",
+            **({} if self.source.where is None else {"where": digest_of([self.source.where])}),
             **({} if self.source.clustered is None else {"cluster": self.source.clustered}),
             **({"budget": self.setup.budget} if any(key in self._asked_keys for key in _BOUNDED) else {}),
             "v": __version__,

@@ -99,6 +99,7 @@ def _headline(report: Report) -> str:
         facts += f", positive {text(report.positive, NAME)}"
     rows = f"{count(report.n)} {'sample' if report.n == 1 else 'samples'}"
     rows += f"{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
+    rows += "" if report.where is None else f"<br>where {text(report.where)}"
     clustered = wording.clustered(report.clustered)
     rows += f"<br>clustered {text(clustered)}" if clustered else ""
     return f"<p><strong>{shown}</strong><br>{facts}<br>{rows}</p>"

@@ -54,6 +54,8 @@ def _facts(report: Report) -> list[str]:
         rows.append(("threshold", cut))
     weighted = ", weighted" if report.weighted else ""
     rows.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
+    if report.where is not None:
+        rows.append(("where", markdown_name(report.where)))
     if clustered := wording.clustered(report.clustered):
         rows.append(("clustered", markdown(clustered)))
     rows += [("file", f"{markdown_name(file.path)} {markdown(file.digest)}") for file in report.inputs]

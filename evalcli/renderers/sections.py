@@ -129,6 +129,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     facts.append(("threshold", wording.threshold(report)))
     weighted = ", weighted" if report.weighted else ""
     facts.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
+    facts.append(("where", visible(report.where or "")))
     facts.append(("clustered", wording.clustered(report.clustered)))
     if report.run is not None:
         run = report.run

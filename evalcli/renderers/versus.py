@@ -313,8 +313,9 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     else:
         samples = f"{count(comparison.n)}{weighted}, {comparison.ignored:,} ignored{left}"
     clusters = clustered(comparison.clustered)
+    chosen = [] if comparison.where is None else [("where", comparison.where)]
     defined = [("defined", f"{name} = {text}") for name, text in comparison.definitions.items()]
-    return [("task", kind), ("samples", samples), *([("clustered", clusters)] if clusters else []), *defined]
+    return [("task", kind), ("samples", samples), *chosen, *([("clustered", clusters)] if clusters else []), *defined]
 
 
 def value(row: MetricRow, number: float | None) -> str:

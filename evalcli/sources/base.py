@@ -250,6 +250,8 @@ class Source(ABC):
     """What is searched for weak slices."""
     clustered: str | None = None
     """The column that says which rows belong together."""
+    where: str | None = None
+    """The condition, in SQL, that its rows satisfy: those of the files that do not are no rows of it."""
     first: int = 0
     """The number of the first row, where these are some of a whole."""
     are_numbered: bool = False

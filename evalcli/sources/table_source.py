@@ -66,7 +66,7 @@ class TableSource(Source):
         self._share: float | None = None
         sides = self._choose(tables, preds, target, selection)
         self._files = sides.joined.files
-        self._is_filtered = selection.where is not None
+        self.where = selection.where
         self._sides = sides
         count = self._reading(sides)
         for table in self._files if checked else ():
@@ -138,7 +138,7 @@ class TableSource(Source):
 
     def finish(self) -> tuple[InputFile, ...]:
         """What was read, once the tables' own count of rows agrees with this one."""
-        rows = None if self._is_filtered else self._opened.rows + self._opened.dropped
+        rows = None if self.where is not None else self._opened.rows + self._opened.dropped
         sides = ("both",) if len(self._files) == 1 else ("preds", "target")
         found = zip(sides, self._files, strict=True)
         return tuple(replace(each, side=side) for side, table in found for each in table.finish(rows))
