@@ -130,7 +130,7 @@ def test_parts_that_were_counted_otherwise_say_what_to_do() -> None:
     gated = parts_of(make, choices, [1_500, ROWS], also=("auroc_ovo",))[0]
     assert "with the same --min and --max" in refusal(first, gated)
     budget = parts_of(make, choices, [1_500, ROWS], budget=1 << 20)[0]
-    assert "ranks within another budget than 0000.evalcli (1048576 beside None)" in refusal(first, budget)
+    assert "ranks within another budget than 0000.evalcli (1048576 beside none)" in refusal(first, budget)
     weighted = parts_of(*DATA["weighted"], [1_500, ROWS])[0]
     assert "differs in having weights from 0000.evalcli; write all parts with the same --weight" in refusal(
         first, weighted
