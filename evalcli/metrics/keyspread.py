@@ -71,9 +71,8 @@ def spread_bins(
     taken = there.nonzero()[0]
     count = len(there)
     if is_wide := count > _NEAR:
-        numbers, count = there.cumsum(dtype=np.int32), len(taken)
+        numbers, count = _numbered(taken, count), len(taken)
         places = numbers.take(places, mode="clip").astype(np.int64)
-        places -= 1
         del numbers
     at, at_entries = places[:many], places[many:]
     rows = np.bincount(at, minlength=count)
@@ -107,21 +106,27 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     there = np.zeros(1 << bits - top, bool)
     blocks = as_places(keys >> kind(top))
     there[blocks] = True
-    starts = there.cumsum()
-    many = int(starts[-1])
+    taken = there.nonzero()[0]
+    many = len(taken)
     if many > capacity:
         return None
     fine = _FINE_EACH * _PLACES_EACH * capacity
     room = fine if capacity > _MANY else max(_PLACES_EACH * capacity, min(fine, _FINE))
     low = min((room // many).bit_length() - 1, top - shift)
-    starts -= 1
-    starts <<= low
-    places = starts.take(blocks)
+    places = _numbered(taken, len(there)).take(blocks, mode="clip").astype(np.int64)
+    places <<= low
     del blocks
     numbers = keys >> kind(top - low)
     numbers &= kind((1 << low) - 1)
     places += as_places(numbers)
     return _Spread(places, many << low, top - low)
+
+
+def _numbered(taken: HostArray, size: int) -> HostArray:
+    """The number of each of the ``taken`` places (K,) among them; nobody asks for those of the others, of ``size``."""
+    numbers = np.empty(size, np.int32)
+    numbers[taken] = np.arange(len(taken), dtype=np.int32)
+    return numbers
 
 
 def _set_apart(places: HostArray, lengths: list[int], size: int) -> None:
