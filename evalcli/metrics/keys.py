@@ -101,6 +101,17 @@ def numbered(heads: HostArray, size: int) -> HostArray:
     return np.cumsum(numbers, out=numbers)
 
 
+def numbers_at(taken: HostArray, size: int) -> HostArray:
+    """The number of each of the ``taken`` places (K,), one of ``size``; what stands at the others means nothing.
+
+    >>> numbers_at(np.array([1, 4]), 5)[[4, 1]]
+    array([1, 0], dtype=int32)
+    """
+    numbers = np.empty(size, np.int32)
+    numbers[taken] = np.arange(len(taken), dtype=np.int32)
+    return numbers
+
+
 def order_of(ids: HostArray, many: int) -> HostArray:
     """The order that sorts whole ``ids`` (N,) below ``many``, equal ones as they stand.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.metrics.keyentries import Bins
-from evalcli.metrics.keys import as_places
+from evalcli.metrics.keys import as_places, numbers_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ def spread_bins(
     taken = there.nonzero()[0]
     count = len(there)
     if is_wide := count > _NEAR:
-        numbers, count = _numbered(taken, count), len(taken)
+        numbers, count = numbers_at(taken, count), len(taken)
         places = numbers.take(places, mode="clip").astype(np.int64)
         del numbers
     at, at_entries = places[:many], places[many:]
@@ -113,20 +113,13 @@ def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
     fine = _FINE_EACH * _PLACES_EACH * capacity
     room = fine if capacity > _MANY else max(_PLACES_EACH * capacity, min(fine, _FINE))
     low = min((room // many).bit_length() - 1, top - shift)
-    places = _numbered(taken, len(there)).take(blocks, mode="clip").astype(np.int64)
+    places = numbers_at(taken, len(there)).take(blocks, mode="clip").astype(np.int64)
     places <<= low
     del blocks
     numbers = keys >> kind(top - low)
     numbers &= kind((1 << low) - 1)
     places += as_places(numbers)
     return _Spread(places, many << low, top - low)
-
-
-def _numbered(taken: HostArray, size: int) -> HostArray:
-    """The number of each of the ``taken`` places (K,) among them; nobody asks for those of the others, of ``size``."""
-    numbers = np.empty(size, np.int32)
-    numbers[taken] = np.arange(len(taken), dtype=np.int32)
-    return numbers
 
 
 def _set_apart(places: HostArray, lengths: list[int], size: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import as_places, heads_of, numbered, order_of, scores_of, sort_keys
+from evalcli.metrics.keys import as_places, heads_of, numbered, numbers_at, order_of, scores_of, sort_keys
 from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.metrics.threads import each
 from evalcli.metrics.values import ValueState
@@ -171,7 +171,7 @@ class _Ranks(NamedTuple):
             places = as_places(bins)
             there = np.zeros(int(places.max()) + 1, bool)
             there[places] = True
-            ids = (there.cumsum() - 1).take(places)
+            ids = numbers_at(there.nonzero()[0], len(there)).take(places).astype(np.int64)
         else:
             ids = np.unique(bins, return_inverse=True)[1].reshape(-1)
         many = int(ids.max()) + 1
