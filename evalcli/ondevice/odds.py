@@ -33,7 +33,7 @@ def _log_odds(logits: Array) -> Array:
     lead = torch.where(second == most, 0.0, most - second)
     away = logits - most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = away.exp().masked_fill_(largest, 0.0)
-    rest = over_classes(parts)
+    rest = _sum(parts)
     alone = lead - _relative(rest, lead, away, largest).log()
     odds = torch.where(leaders > 1, -(rest + (leaders - 1)).log(), alone)
     return torch.where(largest, odds, away - ((rest + leaders) - parts).log())
@@ -42,5 +42,21 @@ def _log_odds(logits: Array) -> Array:
 def _relative(rest: Array, lead: Array, away: Array, largest: Array) -> Array:
     """``Σ exp(x_j − second largest)`` over all but the largest, from the sum relative to the largest."""
     near = rest * lead.clamp(max=FAR).exp()
-    far = over_classes((away + lead).masked_fill(largest, -torch.inf).exp())
+    far = _sum((away + lead).masked_fill(largest, -torch.inf).exp())
     return torch.where(lead == torch.inf, 1.0, torch.where(lead > FAR, far, near))
+
+
+def _sum(parts: Array) -> Array:
+    """Sums (n,) over the classes of ``parts`` (C, n), the same in any order: rows of the same logits tie.
+
+    What each addition rounds away is added up apart, as on the host, but by pairs of classes.
+    """
+    lost = torch.zeros_like(parts[0])
+    while len(parts) > 1:
+        half = len(parts) // 2
+        left, right, alone = parts[:half], parts[half : 2 * half], parts[2 * half :]
+        total = left + right
+        added = total - left
+        lost += over_classes((left - (total - added)) + (right - added))
+        parts = torch.cat([total, alone]) if len(alone) else total
+    return parts[0] + lost

@@ -149,6 +149,16 @@ def test_odds_are_those_of_the_host(name):
     np.testing.assert_allclose(one_vs_rest_columns(torch.from_numpy(scores), form.kind).T.numpy(), here, 1e-13, 1e-300)
 
 
+@pytest.mark.parametrize("classes", [4, 7, 70])
+def test_rows_of_the_same_logits_tie_whichever_class_has_which(classes):
+    logits = torch.from_numpy(RNG.integers(-6, 7, (400, classes)) / 4)
+    logits[:40] = -2000.0  # of which those of other classes are next to nothing beside the first
+    logits[:40, 0] = 0.0
+    odds = one_vs_rest_columns(logits, "logits")
+    for order in (range(classes - 1, -1, -1), RNG.permutation(classes)):
+        assert torch.equal(one_vs_rest_columns(logits[:, list(order)], "logits"), odds[list(order)])
+
+
 WEIGHED = [f"weighed-{name}" for name in ("logits-3", "float32-8", "probs-8", "probs32-65", "one-logit", "one-prob32")]
 
 
