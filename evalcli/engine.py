@@ -134,9 +134,10 @@ def place(execution: Execution, scores: int = 0, least: int = GPU_FROM) -> Place
     if not there.get(kind, False):
         have = ", ".join(name for name, present in there.items() if present)
         raise UsageError(f"no device {device} on this machine", fix=f"there is: {have}")
-    index = device.partition(":")[2]
-    if ":" in device and not (index.isdecimal() and (kind != "cuda" or int(index) < torch.cuda.device_count())):
-        raise UsageError(f"no device {device}", fix=f"there are {torch.cuda.device_count()} CUDA devices, from cuda:0")
+    many = torch.cuda.device_count() if kind == "cuda" else 1
+    if ":" in device and device not in {f"{kind}:{index}" for index in range(many)}:
+        fix = f"there are {many} CUDA devices, from cuda:0" if kind == "cuda" else f"there is {kind}"
+        raise UsageError(f"no device {device}", fix=fix)
     return Placement("torch", _own_gpu() if device == "cuda" else device, "asked for")
 
 
@@ -254,19 +255,30 @@ def accumulate(
 
 
 @contextmanager
-def _own_stream(device: str | None) -> Iterator[None]:
-    """Whatever this thread asks of a GPU goes there in its own order: what one copies, others compute meanwhile."""
-    if device is None or not device.startswith("cuda"):
+def _own_stream(device: str | None, before: Any) -> Iterator[None]:
+    """Whatever this thread asks of a GPU goes there in its own order: what one copies, others compute meanwhile.
+
+    It begins when all is done that was asked of the stream ``before``, which goes on when this is done.
+    """
+    if before is None:
         yield
         return
     import torch
 
-    before = torch.cuda.current_stream(device)
     own = torch.cuda.Stream(device)
-    own.wait_stream(before)  # the empty states
+    own.wait_stream(before)  # the empty states, and tensors that lie there
     with torch.cuda.device(device), torch.cuda.stream(own):
         yield
     before.wait_stream(own)
+
+
+def _current_stream(device: str | None) -> Any:
+    """The stream on which this thread asks of a GPU: each thread has one of its own."""
+    if device is None or not device.startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.current_stream(device)
 
 
 class _Pace:
@@ -315,7 +327,7 @@ class _Crew:
     """What the workers of one pass share."""
 
     def __init__(self, source: Source, size: int, progress: Progress | None, device: str | None) -> None:
-        self.device = device
+        self.device, self.stream = device, _current_stream(device)
         self.loads: Iterator[tuple[int, Callable[[], Batch]]] = enumerate(source.plan(size))
         self.total, self.progress = source.rows, progress
         self.lock = threading.Lock()
@@ -327,7 +339,7 @@ class _Crew:
 
     def work(self, part: Any) -> None:  # any accumulator; the pass keeps its type
         """Take loads until there are none."""
-        with _own_stream(self.device):
+        with _own_stream(self.device, self.stream):
             self._work(part)
 
     def _work(self, part: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -195,9 +196,35 @@ def test_placement():
     assert place(Execution("torch", "cpu")).backend == "torch"
     with pytest.raises(UsageError, match="--backend numpy cannot run on cuda"):
         place(Execution("numpy", "cuda"))
-    for device in ("tpu", "cuda:99", "cpu:x", "cuda:x", "mps:y"):
+    assert place(Execution("auto", "cpu:0")).device == "cpu:0"
+    for device in ("tpu", "cuda:99", "cpu:x", "cuda:x", "mps:y", "cpu:1", "cpu:00", "cpu:٠", "cpu:", "cpu:" + 20 * "9"):
         with pytest.raises(UsageError, match=f"no device {device}"):
             place(Execution("auto", device))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_follow_and_precede_what_the_caller_asks_of_a_gpu(workers, monkeypatch):
+    """The stream of a thread is its own: that of the caller is another than that of a thread just begun."""
+    torch = pytest.importorskip("torch")
+    waited, threads = [], threading.local()
+
+    class Stream:
+        def __init__(self, device=None):
+            self.device = device
+
+        def wait_stream(self, other):
+            waited.append((self, other))
+
+    threads.stream = callers = Stream()
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: getattr(threads, "stream", None) or Stream())
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    monkeypatch.setattr(engine._Pace, "keep", lambda _: None)
+    accumulate(source(), Rows, 9, workers, device="cuda:0")
+    followed = [own for own, other in waited if other is callers]
+    assert len(followed) == workers
+    assert {*waited} == {(own, callers) for own in followed} | {(callers, own) for own in followed}
 
 
 def test_only_a_lot_of_wide_scores_is_worth_the_start_of_a_gpu(monkeypatch, tmp_path):
