@@ -201,6 +201,29 @@ def test_half_of_a_batch_is_tried_where_a_device_is_full(monkeypatch: pytest.Mon
         counted(source, replace(execution, batch_size=2000))
 
 
+def test_what_was_seen_of_a_batch_is_not_seen_again_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    probs = scores.softmax(1)
+    probs[::10] = torch.nan
+    values = []
+    for most in (4000, 500):
+
+        def full(tensor: Any, *args: Any, most: int = most, clamp: Any = torch.Tensor.clamp, **more: Any) -> Any:
+            if tensor.ndim == 2 and len(tensor) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return clamp(tensor, *args, **more)
+
+        one = evalcli.metrics.TopKAccuracy(k=2, nan="drop", scores="probs")
+        with monkeypatch.context() as patched:
+            patched.setattr(torch.Tensor, "clamp", full)
+            one.update(probs[:1000], target[:1000])
+        values.append(float(one.compute()))
+        assert one.stream._core.shown.dropped == 100
+    assert values[0] == values[1]
+
+
 def test_what_a_gpu_complains_of_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
 
@@ -371,6 +394,45 @@ def test_metric_objects_gather_where_scores_lie(metric: str, monkeypatch: pytest
     again = made(metric)
     again.load_state_dict(whole.state_dict())
     assert float(again.compute()) == value
+
+
+@pytest.mark.parametrize("metric", GATHERED)
+def test_batches_of_inference_mode_merge_outside_of_it(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    one, other, whole = (made(metric) for _ in range(3))
+    with torch.inference_mode():
+        one.update(scores[:2000], target[:2000])
+        other.update(scores[2000:3000], target[2000:3000])
+    one.merge(other)(scores[3000:], target[3000:])
+    whole.update(scores, target)
+    assert float(one.compute()) == float(whole.compute())
+
+
+def test_metric_objects_of_two_devices_merge(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    scores[::9] = torch.nan
+    one, other = (evalcli.metrics.TopKAccuracy(k=2, nan="wrong") for _ in range(2))
+    one.update(scores[:2000], target[:2000])
+    other.update(scores[2000:], target[2000:])
+    mine, theirs = (metric.stream._core.gathered.scores for metric in (one, other))
+    theirs._there.device = torch.device("cuda", 1)
+    before = int(mine._unscored_there)
+    one.merge(other)
+    assert int(mine._unscored_there) == before  # no sum of numbers of two devices
+    mine.settle()
+    assert mine.unscored == int(torch.isnan(scores[:, 0]).sum())
+
+
+def test_targets_come_to_where_scores_are_looked_at() -> None:
+    torch = pytest.importorskip("torch")
+    elsewhere = Glances("meta", 1e-3, nan="error")
+    for ignored in (None, 1):
+        inside, kept = elsewhere.look_at_target(torch.tensor([0, 1]), 1, ignored)
+        assert {side.device.type for side in (inside, kept) if side is not None} == {"meta"}
 
 
 @pytest.mark.parametrize("metric", ["AUROC", "AveragePrecision", "KS"])

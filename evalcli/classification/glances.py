@@ -85,12 +85,13 @@ class Glances:
             counted = kept
             if self.nan in {"drop", "wrong"}:
                 counted = ~bad if kept is None else kept & ~bad
-            self._show(there, top, bad, counted, probs=probs)
+            found = Seen(best, there, counted)
             if self.nan == "wrong":
-                best, counted = best.masked_fill(bad, -1), torch.ones_like(bad) if kept is None else kept
-            if probs:
-                there = there.clamp(-1, 2)  # what is no probability after all must not lead to a cell that is none
-            return Seen(best, there, counted)
+                found = Seen(best.masked_fill(bad, -1), there, torch.ones_like(bad) if kept is None else kept)
+            self._show(there, top, bad, counted, probs=probs)
+            if probs:  # in place: rows that were shown are not to be looked at again for want of memory
+                there.clamp_(-1, 2)  # what is no probability after all must not lead to a cell that is none
+            return found
 
     def _show(self, there: Array, top: Array, bad: Array, counted: Array | None, *, probs: bool) -> None:
         """Keep what the rows that are ``counted`` show."""
@@ -130,12 +131,12 @@ class Glances:
         return [torch.cat([*ends, seen[:, 2 : _OFF + 1].sum(0), worst[0, _OFF + 1 :]])]
 
     def look_at_target(self, target: Array, most: int, ignored: int | None) -> tuple[Array, Array | None]:
-        """The ``target`` (n,) int64 of rows that all lie on the device: those outside 0 … ``most`` as one of these.
+        """The ``target`` (n,) int64, on the device, of whole numbers: those outside 0 … ``most`` as one of these.
 
         And which rows are not ``ignored``, (n,) bool, where any are to be.
         """
         with torch.inference_mode():
-            self._most, target = most, target.long()
+            self._most, target = most, target.to(self.device, torch.int64)
             if ignored is None:
                 low, high = target.aminmax()
                 kept, left = None, low.new_zeros(())

@@ -259,12 +259,12 @@ class ScoreStates:
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
-        self.unscored += other.unscored
-        self._unscored_there = self._unscored_there + other._unscored_there
         if self._there is not None and other._there is not None and self._there.device == other._there.device:
             self._there.merge(other._there)
         else:
             other.settle()
+        self.unscored += other.unscored
+        self._unscored_there = self._unscored_there + other._unscored_there
         for name, state in self.states.items():
             state.merge(other.states[name])
 

@@ -32,9 +32,10 @@ def best_columns(scores: Any) -> Any:
     width = min(WIDEST, triton.next_power_of_2(columns))
     height = max(1, TILE // width)
     best = torch.empty(rows, dtype=torch.int64, device=scores.device)
-    _best_of_rows[(triton.cdiv(rows, height),)](
-        scores, best, rows, COLUMNS=columns, HEIGHT=height, WIDTH=width, num_warps=1
-    )
+    with torch.cuda.device(scores.device):  # Triton asks the current one
+        _best_of_rows[(triton.cdiv(rows, height),)](
+            scores, best, rows, COLUMNS=columns, HEIGHT=height, WIDTH=width, num_warps=1
+        )
     return best
 
 

@@ -183,16 +183,17 @@ class DeviceScores:
         """Take in what another worker has gathered; what its states hold, these take from them."""
         self.rows += other.rows
         self._left_out = self._left_out + other._left_out
-        for name, part in self._parts.items():
-            part.merge(other._parts[name])
-        for name, table in self._tables.items():
-            table.merge(other._tables[name])
-        for mine, theirs in zip(self._sliced, other._sliced, strict=True):
-            mine.merge(theirs)
-        for sample, more in zip(self._samples, other._samples, strict=True):
-            sample.merge(more)
-        for ranked, others in zip(self._ranked, other._ranked, strict=True):
-            ranked.merge(others)
+        with torch.inference_mode():  # whoever made these may have been in it: then they change only there
+            for name, part in self._parts.items():
+                part.merge(other._parts[name])
+            for name, table in self._tables.items():
+                table.merge(other._tables[name])
+            for mine, theirs in zip(self._sliced, other._sliced, strict=True):
+                mine.merge(theirs)
+            for sample, more in zip(self._samples, other._samples, strict=True):
+                sample.merge(more)
+            for ranked, others in zip(self._ranked, other._ranked, strict=True):
+                ranked.merge(others)
 
     def settle_slices(self) -> None:
         """Let the states of slices take over what there is of them."""
