@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evalcli.sources.framekinds import cast
+from evalcli.errors import InputError
+from evalcli.sources.framekinds import cast, single
 from evalcli.sources.sniff import STREAMED
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 17
 """Rows that the engine gets at once, each of its threads: a file may well be one batch."""
 _BEFORE_ARROW = b"FEA1"
+_ONE_STREAM = "write all rows as one stream, or name several files, each with its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,22 @@ class ArrowFile:
 
 
 def open_arrow(path: str) -> ArrowFile:
-    """The file, if each of its values is what its type demands: the engine takes them as they are."""
+    """The file, if each of its values is what its type demands: the engine takes them as they are.
+
+    Half precision, which it does not take, becomes single as the batches are read.
+    """
+    import pyarrow as pa
+
     rows = 0
     with _opened(path) as (schema, batches):
         for batch in batches:
             batch.validate(full=True)
             rows += batch.num_rows
-    return ArrowFile(path, schema, rows)
+    file = ArrowFile(path, schema, rows)
+    fields = [field.with_type(single(field.type)) for field in schema]
+    if all(field.type == own.type for field, own in zip(fields, schema, strict=True)):
+        return file
+    return file.arranged(pa.schema(fields, schema.metadata), range(len(fields)))
 
 
 @contextmanager
@@ -68,6 +79,8 @@ def _opened(path: str) -> Iterator[tuple[Any, Iterator[Any]]]:
         if magic == STREAMED:
             with pa.ipc.open_stream(file) as stream:
                 yield stream.schema, iter(stream)
+            if file.tell() < file.size():
+                raise InputError("there are bytes after the end of the stream", fix=_ONE_STREAM)
         elif magic == _BEFORE_ARROW:
             from pyarrow import feather
 

@@ -50,6 +50,26 @@ def cast(column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
+def single(kind: Any) -> Any:
+    """The type with single precision wherever it has half, which the engine does not take from a frame."""
+    import pyarrow as pa
+
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(single(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(kind.key_type, kind.item_field.with_type(single(kind.item_type)))
+    for is_list, of in (
+        (pa.types.is_list, pa.list_),
+        (pa.types.is_large_list, pa.large_list),
+        (pa.types.is_fixed_size_list, lambda field: pa.list_(field, kind.list_size)),
+    ):
+        if is_list(kind):
+            return of(kind.value_field.with_type(single(kind.value_type)))
+    return kind
+
+
 def _kind(column: Sequence[Any], paths: Sequence[str]) -> Any:
     """The type of a column that the files have with these fields."""
     import pyarrow as pa

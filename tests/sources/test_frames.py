@@ -125,6 +125,46 @@ def test_texts_are_the_same_however_arrow_stores_them_and_columns_in_any_order(t
         rows(tmp_path / "*.feather")
 
 
+HALVES = pa.array([0.25, 0.75, 0.5, 0.5], pa.float16())
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        (HALVES, [0.25, 0.75, 0.5, 0.5]),
+        (pa.ListArray.from_arrays([0, 2, 4], HALVES), [[0.25, 0.75], [0.5, 0.5]]),
+        (pa.LargeListArray.from_arrays([0, 2, 4], HALVES), [[0.25, 0.75], [0.5, 0.5]]),
+        (pa.FixedSizeListArray.from_arrays(HALVES, 2), [(0.25, 0.75), (0.5, 0.5)]),
+        (pa.StructArray.from_arrays([HALVES], ["cat"]), [{"cat": value} for value in (0.25, 0.75, 0.5, 0.5)]),
+        (pa.MapArray.from_arrays([0, 1, 2], ["cat", "cat"], HALVES[:2]), [{"cat": 0.25}, {"cat": 0.75}]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_half_precision_of_arrow_is_read(tmp_path, column, found):
+    table = pa.table({"h": column, "y": range(len(column))})
+    with pa.ipc.new_stream(tmp_path / "a.arrows", table.schema) as stream:
+        stream.write_table(table)
+    pyarrow.feather.write_feather(table.select(["y", "h"]), tmp_path / "b.arrow")
+    for name, place, times in (("a.arrows", "c0", 1), ("b.arrow", "c1", 1), ("*.arrow*", "c0", 2)):
+        tables = Tables([str(tmp_path / name)])
+        try:
+            cells = tables.query(f"SELECT {place} FROM {tables.tables[0].reader.view}").fetchall()
+            assert [cell for (cell,) in cells] == found * times
+        finally:
+            tables.close()
+
+
+def test_a_second_stream_in_an_arrow_file_is_not_left_out_in_silence(tmp_path):
+    path = tmp_path / "x.arrows"
+    table = pa.table({"y": [1, 2]})
+    with pa.ipc.new_stream(path, table.schema) as stream:
+        stream.write_table(table)
+    assert rows(path)[1] == [(1,), (2,)]
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(InputError, match=r"x.arrows: there are bytes after the end of the stream; write all rows"):
+        rows(path)
+
+
 def test_dta_value_labels_are_text(tmp_path):
     path = tmp_path / "x.dta"
     frame = pd.DataFrame({"y": pd.Categorical(["cat", "dog", "cat"]), "p": ["NA", "007", "dog"], "n": [1, 2, 3]})
