@@ -17,6 +17,7 @@ from evalcli.sources.rawfile import PIECE, RawFile
 
 GoOn = Callable[[], None]
 
+MAGIC = b"PAR1"
 _WINDOW = 1 << 12
 _HEADER_LIMIT = 16 << 20
 """A header holds a little, and the smallest and largest value of its page."""
@@ -48,6 +49,28 @@ def check_pages(path: str, chunks: Iterable[Chunk], go_on: GoOn = lambda: None) 
     file = RawFile(path)
     try:
         return sum(_check_chunk(file, chunk, go_on) for chunk in chunks)
+    finally:
+        file.close()
+
+
+def check_alone(path: str, start: int) -> None:
+    """Refuse a file in which another follows: its footer, the last, is then taken to speak of the pages of the first.
+
+    Between the pages, which end at ``start``, and the footer are indexes, and where files were joined a whole file.
+
+    Raises:
+        InputError: a file ends there and another begins.
+
+    """
+    file = RawFile(path)
+    try:
+        seam = MAGIC + MAGIC
+        end = file.size - len(seam) - int.from_bytes(file.read(file.size - len(seam), 4), "little")
+        for at in range(start, end, PIECE):
+            if seam in file.read(at, min(PIECE + len(seam), end - at)):
+                what = "another Parquet file follows in it"
+                fix = "give the files as they were, as a pattern ('shard*.parquet')"
+                raise InputError(what, fix=fix, path=path)
     finally:
         file.close()
 

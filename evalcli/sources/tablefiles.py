@@ -10,7 +10,7 @@ from evalcli.sources.jsonlines import UNREADABLE
 from evalcli.sources.named_scores import FIX, ODD
 from evalcli.sources.nested import Nested
 from evalcli.sources.parquetkinds import PLAIN, find_kinds
-from evalcli.sources.parquetpages import Chunk, check_pages
+from evalcli.sources.parquetpages import Chunk, check_alone, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sqlkinds import sql_kind
 from evalcli.sources.table_portions import NUMBER
@@ -124,6 +124,8 @@ class Parquet(Nested):
         lengths = dict(sorted((group, rows) for *_, group, rows in found))
         starts = dict(zip(lengths, accumulate(lengths.values(), initial=0), strict=False))
         start, stop = piece.portion.rows or (0, sum(lengths.values()))
+        ends = [min(first or data, data) + size for _, first, data, size, *_ in found if data and size]
+        check_alone(piece.path, max(ends, default=0))
         return [
             Chunk(name, min(first or data, data), size)
             for name, first, data, size, group, _ in found

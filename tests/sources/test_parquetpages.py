@@ -132,3 +132,14 @@ def test_nobody_waits(tmp_path):
 
     with pytest.raises(InputError, match="given up"):
         check_pages(str(path), chunks_of(path), stop)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_file_behind_another_is_not_left_out_in_silence(tmp_path, indexed):
+    right, wrong, both = (tmp_path / f"{name}.parquet" for name in ("right", "wrong", "both"))
+    for path, pred in ((right, [0, 1, 2]), (wrong, [1, 2, 0])):
+        pq.write_table(pa.table({"target": [0, 1, 2], "pred": pred}), path, write_page_index=indexed)
+        Tables([str(path)]).close()
+    both.write_bytes(right.read_bytes() + wrong.read_bytes())
+    with pytest.raises(InputError, match=r"both.parquet: another Parquet file follows in it; give the files as they"):
+        Tables([str(both)])
