@@ -12,6 +12,8 @@ from evalcli.task import Choices
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    Readings = tuple[tuple[str, str], ...]
+
     from evalcli.parts import About
     from evalcli.sources.base import Field
 
@@ -74,6 +76,25 @@ def check_alike(first: About, second: About, beside: str, path: str) -> None:
                 _tell_order(first.preds.columns, second.preds.columns, beside, path)
             message = f"{what} {beside}{_difference(here, there)}"
             raise InputError(message, fix=f"write all parts with the same {option}", path=path)
+
+
+def joined_readings(first: Readings, second: Readings, beside: str, path: str) -> Readings:
+    """As what ``--where`` sees columns in both: text may equal no number that it looks like, ``30`` and ``30.0``.
+
+    Raises:
+        InputError: as one thing in the first, which is called ``beside``, and as another in the second.
+
+    """
+    here, there = dict(first), dict(second)
+    for column in here.keys() & there.keys():
+        if here[column] != there[column]:
+            from evalcli.sources.table_where import spelled
+
+            name = column.partition(".")[2]
+            what = f"--where sees {name!r} as {there[column]} here, as {here[column]} in {beside}"
+            fix = f"compare {spelled(name)}::VARCHAR or TRY_CAST({spelled(name)} AS DOUBLE), and write all parts so"
+            raise InputError(what, fix=fix, path=path)
+    return tuple(sorted((here | there).items()))
 
 
 def _difference(here: object, there: object) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from evalcli.belonging import check_alike
+from evalcli.belonging import check_alike, joined_readings
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
 from evalcli.own.metrics import class_numbers
@@ -99,6 +99,7 @@ class Sum:
 
         """
         check_alike(self._about, part.about, self._path, part.path)
+        read_as = joined_readings(self._about.read_as, part.about.read_as, self._path, part.path)
         part = self._in_small_letters(part)
         self._check_numbers(part)
         columns = self._called(part)
@@ -111,6 +112,7 @@ class Sum:
             self._merge(total, self._total, self._path, task)
             self._total = total
         self._merge(self._total, part.gathered, part.path, task)
+        self._about = replace(self._about, read_as=read_as)
         self._task = task
         self._rows += part.about.rows
         self._dropped += part.about.dropped

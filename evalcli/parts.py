@@ -69,6 +69,7 @@ class About:
     slicers: tuple[Slicer, ...] = ()
     clustered: str | None = None
     where: str | None = None
+    read_as: tuple[tuple[str, str], ...] = ()
     scanned: Scanned | None = None
     own: tuple[OwnName, ...] = ()
     contributions: tuple[Contribution, ...] = ()
@@ -118,7 +119,7 @@ class DescribedSource(Source):
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
         self.slicers, self.clustered, self.scanned = about.slicers, about.clustered, about.scanned
-        self.where = about.where
+        self.where, self.read_as = about.where, about.read_as
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -181,6 +182,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         slicers=source.slicers,
         clustered=source.clustered,
         where=source.where,
+        read_as=source.read_as,
         scanned=source.scanned,
         own=own.names,
         contributions=own.contributions,

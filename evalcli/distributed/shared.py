@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from evalcli.belonging import joined_readings
 from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError
 from evalcli.evidence import SHOWN, Fault
 from evalcli.faults import side_of
@@ -23,6 +24,7 @@ from evalcli.sources.talk import by_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from evalcli.belonging import Readings
     from evalcli.evidence import Evidence
     from evalcli.parts import Part
     from evalcli.sources.relabelled import Nothing, Relabelled
@@ -65,6 +67,20 @@ def united(
     scans = [fitted(Scanned, sides["scanned"]) for _, sides in known if sides["scanned"] is not None]
     scanned = _searched(scans[:1] if known[0][1]["searched"] else scans, preds.path, apart=apart)
     return preds, target, slicers, scanned, bool(known[0][1]["weighted"])
+
+
+def seen_alike(offers: Sequence[dict[str, Any]]) -> Readings:
+    """As what ``--where`` sees the columns that it names, in all shares.
+
+    Raises:
+        InputError: not as the same in all of them.
+
+    """
+    read_as: Readings = ()
+    for rank, offer in enumerate(offers):
+        theirs = fitted(tuple[tuple[str, str], ...], offer["read_as"])
+        read_as = joined_readings(read_as, theirs, "those of lower ranks", f"files of rank {rank}")
+    return read_as
 
 
 def _searched(scans: Sequence[Scanned], path: str, *, apart: bool) -> Scanned | None:

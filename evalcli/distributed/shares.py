@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.distributed.firstfault import raise_first
-from evalcli.distributed.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
+from evalcli.distributed.shared import covered, files_told, rows_before, said_of_all, seen_alike, tell_faults, united
 from evalcli.engine import accumulate, fit_rows, place, worker_count
 from evalcli.errors import EvalError, InputError
 from evalcli.evaluation import check_scores
@@ -112,7 +112,7 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
             source = Relabelled(share.source, preds, target, slicers, scanned, before)
-        source.clustered, source.where = job.selection.cluster, job.selection.where
+        source.clustered, source.where, source.read_as = job.selection.cluster, job.selection.where, seen_alike(offers)
         if job.own and job.choices.confidence is not None and source.clustered is None:
             source.number_rows()
         layout = find_layout(preds, target, job.choices)
@@ -167,6 +167,7 @@ def _go_together(offers: Sequence[dict[str, Any]]) -> bool:
     """Whether files that were read apart are what one process would read: kinds of scores, ranges of numbers."""
     try:
         united(offers)
+        seen_alike(offers)
     except InputError:
         return False
     return True
@@ -215,12 +216,13 @@ def _offered(share: Share, job: Job, scan: Scan | None) -> bytes:
     asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster, plain(scan)]
     source = share.source
     tally = {} if source is None else source.tally()
+    read_as = () if source is None else source.read_as
     if source is None or not source.preds.shape[0]:
-        return json.dumps({"asked": asked, "sides": None, "tally": tally}).encode()
+        return json.dumps({"asked": asked, "sides": None, "tally": tally, "read_as": read_as}).encode()
     sides = {"preds": plain(source.preds), "target": plain(source.target), "slicers": plain(source.slicers)}
     sides["scanned"] = plain(source.scanned)
     sides |= {"weighted": source.weighted, "ranged": share.ranged, "searched": share.searched}
-    return json.dumps({"asked": asked, "sides": sides, "tally": tally}).encode()
+    return json.dumps({"asked": asked, "sides": sides, "tally": tally, "read_as": read_as}).encode()
 
 
 def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass, Evidence]:

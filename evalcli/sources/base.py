@@ -252,6 +252,8 @@ class Source(ABC):
     """The column that says which rows belong together."""
     where: str | None = None
     """The condition, in SQL, that its rows satisfy: those of the files that do not are no rows of it."""
+    read_as: tuple[tuple[str, str], ...] = ()
+    """As what the condition sees the columns that it names, where these have cells: ``numbers``, ``text`` and so on."""
     first: int = 0
     """The number of the first row, where these are some of a whole."""
     are_numbered: bool = False

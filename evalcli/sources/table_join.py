@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from evalcli.sources.tables import Tables
 
 SHOWN = 3
+_SEEN = {
+    "text": "text",
+    "boolean": "booleans",
+    **dict.fromkeys(("integer", "float", "DOUBLE", "BIGINT"), "numbers"),
+}
+"""What ``where`` sees, by the kind of a column or the SQL type that it is read as."""
 PRED_ROW, TARGET_ROW = "__evalcli_pred_row", "__evalcli_target_row"
 
 
@@ -97,6 +103,18 @@ class Joined:
             self.column(self.key or "", side)
         if where is not None:
             self._check_where(where)
+
+    def read_as(self) -> tuple[tuple[str, str], ...]:
+        """As what ``where`` sees each column that it names; an empty one may be anything."""
+        found = []
+        for side, table in zip(self._used, self.files, strict=False):
+            for name, kind in self._types[side].items():
+                cells = f"SELECT 1 FROM {table.scan({'c': name}, whole=True)} WHERE c IS NOT NULL LIMIT 1"
+                if self.tables.query(cells).fetchall():
+                    found.append(
+                        (f"{side}.{name}", _SEEN.get(kind or table.columns[name], "times" if kind else "lists"))
+                    )
+        return tuple(sorted(found))
 
     def column(self, name: str, side: str) -> Column:
         """A column by its exact name; reading it is paid for from now on."""
@@ -280,6 +298,7 @@ class Joined:
         ]
         listed = [f"{side}.{name}" for side, table in sides.items() for name in table.columns]
         if fault is not None:
+            self._check_readable(fault)
             what = re.sub(r'Referenced (column|table) (".+?") not found.*', r"there is no \1 \2", fault.what)
             fix = explain(fault.what, condition, listed, texts)
             raise UsageError(f"--where {where!r}: {what}", fix=fix, path=self.preds.path) from fault
@@ -289,6 +308,13 @@ class Joined:
             fix = f"compare TRY_CAST({spelled(ordered[0])} AS DOUBLE) with a number without quotes"
             raise UsageError(f"--where {where!r}: {what}", fix=fix, path=self.preds.path)
         self.tables.condition = where
+
+    def _check_readable(self, fault: EvalError) -> None:
+        """Raise what is wrong with a column that is there, and that the engine does not find: it cannot be read."""
+        missing = re.search(r'Referenced column "(.+?)" not found', fault.what)
+        if missing is not None:
+            for table in self.files:
+                table.scan([name for name, kind in table.columns.items() if kind == "other" and name == missing[1]])
 
     def _fault_of(self, where: str) -> EvalError | None:
         """Why ``where`` cannot stand after WHERE, if so."""

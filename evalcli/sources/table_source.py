@@ -66,7 +66,7 @@ class TableSource(Source):
         self._share: float | None = None
         sides = self._choose(tables, preds, target, selection)
         self._files = sides.joined.files
-        self.where = selection.where
+        self.where, self.read_as = selection.where, sides.joined.read_as()
         self._sides = sides
         count = self._reading(sides)
         for table in self._files if checked else ():

@@ -229,7 +229,10 @@ def _check_constant(tables: Tables, nodes: list[tuple[dict[str, Any], Any]], col
 
 
 def numbers(tables: Tables, table: Table, names: Sequence[str]) -> dict[str, str]:
-    """Which text columns hold numbers in every cell that is not empty, and the SQL type that holds them exactly."""
+    """Which text columns hold numbers in every cell that is not empty, and the SQL type that holds them exactly.
+
+    A column that is empty is one of them, as it may be in other files.
+    """
     kept = list(names)
     for limit in (f"LIMIT {SAMPLE_ROWS}", ""):
         if not kept:
@@ -248,7 +251,7 @@ def numbers(tables: Tables, table: Table, names: Sequence[str]) -> dict[str, str
 
 
 def _type(plain: bool | None, long: bool, length: int | None, whole: bool | None) -> str:
-    if not plain:
+    if plain is False:
         return ""
     if not long:
         return "DOUBLE"

@@ -98,6 +98,70 @@ def test_a_part_keeps_it_and_belongs_with_parts_of_rows_chosen_alike(run: Run, t
     assert (mixed.code, mixed.stderr) == (2, f"evalcli: {second}: {told} [E3]\n")
 
 
+@pytest.fixture
+def shards(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows of a shard, whose ages are given; all right where the age is 30, else wrong."""
+
+    def write(name: str, *ages: str) -> Path:
+        path = tmp_path / f"{name}.csv"
+        rows = [f"{age},{'ab'[age != '30']},a\n{age},{'ba'[age != '30']},b\n" for age in ages]
+        path.write_text("age,pred,target\n" + "".join(rows))
+        return path
+
+    return write
+
+
+SURE = ("--task", "multiclass", "--no-intervals")
+
+
+def test_parts_whose_condition_sees_text_here_and_numbers_there_are_refused(
+    run: Run, shards: Callable[..., Path], tmp_path: Path
+) -> None:
+    part = {}
+    for name, ages in (("numbers", ("30", "30.0", "9")), ("texts", ("n/a", "9")), ("none", ()), ("empty", ("",))):
+        part[name] = tmp_path / f"{name}.evalcli"
+        chosen = ("--where", "age = '30'", "-o", part[name], "--quiet")
+        assert run("report", shards(name, *ages), *SURE, *chosen).code == 0, name
+    both = run("merge", part["none"], part["numbers"], part["empty"], part["texts"])
+    told = f"evalcli: {part['texts']}: --where sees 'age' as text here, as numbers in {part['none']}; "
+    assert (both.code, both.stderr) == (
+        2,
+        told + "compare age::VARCHAR or TRY_CAST(age AS DOUBLE), and write all parts so [E3]\n",
+    )
+    merged = json.loads(run("merge", part["numbers"], part["none"], part["empty"], "-f", "json").stdout)
+    assert merged["n"] == 4
+    assert run("merge", part["texts"], part["none"], part["empty"]).code == 2  # there are no rows
+
+
+@pytest.mark.parametrize("where", ["age::VARCHAR = '30'", "TRY_CAST(age AS DOUBLE) = 30"])
+def test_a_condition_that_says_what_it_compares_merges_to_what_one_run_counts(
+    run: Run, shards: Callable[..., Path], tmp_path: Path, where: str
+) -> None:
+    for name, ages in (("one", ("30", "30.0", "9")), ("two", ("n/a", "9", "30"))):
+        run("report", shards(name, *ages), *SURE, "--where", where, "-o", tmp_path / f"{name}.evalcli", "--quiet")
+    whole = run("report", tmp_path / "*.csv", *SURE, "--where", where, "-f", "json").stdout
+    assert run("merge", tmp_path / "two.evalcli", tmp_path / "one.evalcli", "-f", "json").stdout == whole
+
+
+@pytest.mark.parametrize("ages", [(), ("",)])
+@pytest.mark.parametrize("where", ["age > 9", "age > '9'"])
+def test_a_shard_without_a_cell_is_what_the_others_are(
+    run: Run, shards: Callable[..., Path], tmp_path: Path, ages: tuple[str, ...], where: str
+) -> None:
+    for name, some in (("one", ages), ("two", ("10", "9", "30"))):
+        run("report", shards(name, *some), *SURE, "--where", where, "-o", tmp_path / f"{name}.evalcli", "--quiet")
+    whole = run("report", tmp_path / "*.csv", *SURE, "--where", where, "-f", "json").stdout
+    assert run("merge", tmp_path / "one.evalcli", tmp_path / "two.evalcli", "-f", "json").stdout == whole
+
+
+def test_a_column_that_cannot_be_read_says_why(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"age": {age}, "pred": "a", "target": "b"}}\n' for age in ("30", '"n/a"')))
+    told = run("report", path, "--where", "age = '30'")
+    what = f"{path}: key 'age' holds values of several kinds: text in line 2 of {path}, earlier integer"
+    assert (told.code, told.stderr) == (2, f"evalcli: {what}; write one kind of value under one key [E3]\n")
+
+
 def test_a_drop_against_rows_chosen_otherwise_says_so(run: Run, table: Path, tmp_path: Path) -> None:
     baseline = tmp_path / "baseline.json"
     run("report", table, *sides("classification"), "--where", TEST, "-o", baseline, "--quiet")

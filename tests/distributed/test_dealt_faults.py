@@ -6,7 +6,9 @@ import gzip
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
+from pyarrow.feather import write_feather
 from started_ranks import DEADLINE, ThreadRanks, report_by_threads
 
 from evalcli.errors import EvalError, Faulty, InputError, LimitError
@@ -113,3 +115,12 @@ def agreed(*works: Callable[[], bytes]) -> list[BaseException]:
     for thread in threads:
         thread.join()
     return found
+
+
+def test_a_condition_sees_the_same_in_all_files(run: Run, tmp_path: Path) -> None:
+    for name, ages in (("a", [30.0, 9.0]), ("b", ["30", "30.0"])):
+        write_feather(pa.table({"age": ages, "pred": ["x", "y"], "target": ["x", "x"]}), tmp_path / f"{name}.arrow")
+    path, asked = tmp_path / "?.arrow", ("--where", "age = '30'")
+    alone = run("report", path, "--no-intervals", *asked)
+    assert "column 'age' is" in alone.stderr
+    assert f"evalcli: {report_by_threads(2, path, *asked)}\n" == alone.stderr
