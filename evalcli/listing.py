@@ -78,6 +78,8 @@ class Summary:
     search: Search
     inputs: tuple[InputRecord, ...]
     notes: tuple[Note, ...]
+    where: str | None = None
+    """The condition, in SQL, by which rows were chosen."""
 
 
 class Passes(Protocol):

@@ -120,6 +120,7 @@ class _Passes:
             search=self.search,
             inputs=records(self.source, inputs),
             notes=self.source.notes(),
+            where=self.source.where,
         )
 
     def _columns(self) -> tuple[Column, ...]:

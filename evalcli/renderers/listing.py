@@ -102,6 +102,7 @@ def summary_object(listing: Listing, limit: int | None) -> dict[str, Any]:
         "scores": summary.scores,
         "n": summary.n,
         "ignored": summary.ignored,
+        **({} if summary.where is None else {"where": summary.where}),
         "elements": summary.elements,
         "wrong": listing.wrong,
         "list": "suspect labels" if search.suspects else "errors",

@@ -90,6 +90,7 @@ def _counted(listing: Listing, limit: int | None) -> list[tuple[str, str]]:
     else:
         facts = [("wrong", f"{_share(listing.wrong, summary.elements, summary.noun)}{ignored}")]
         facts += [("asked for", f"{matching:,} of them: {asked}")] if asked else []
+    facts += [] if summary.where is None else [("where", visible(summary.where))]
     return [*facts, ("listed", f"{shown:,}, {_order(listing)}" if shown else "none")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from evalcli.renderers.escape import visible
 from evalcli.renderers.json import document
 from evalcli.renderers.screen import INDENT, Screen, indented, table, wrapped
 from evalcli.renderers.tuning_labels import amount, label_lines, sought
@@ -53,6 +54,7 @@ def _header(tuning: Tuning, screen: Screen) -> list[Text]:
         [screen.say("files"), files],
         [screen.say("positive"), screen.name(tuning.positive) + screen.say(f", {tuning.scores}")],
         [screen.say("samples"), screen.say(f"{tuning.n:,}, {tuning.ignored:,} ignored")],
+        *([] if tuning.where is None else [[screen.say("where"), screen.say(visible(tuning.where))]]),
         [screen.say("sought"), screen.say(f"{sought(tuning.objective)}, of {tuning.candidates:,} thresholds{binned}")],
         [screen.say("threshold"), screen.say(_threshold(tuning))],
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, table, wrapped
 from evalcli.renderers.wording import ratio, title
 
@@ -37,6 +38,7 @@ def _header(tuning: LabelTuning, screen: Screen) -> list[Text]:
         [screen.say("files"), screen.say(", ").join(names)],
         [screen.say("labels"), screen.say(f"{len(tuning.labels):,}, {tuning.scores}")],
         [screen.say("samples"), screen.say(f"{tuning.n:,}, {tuning.ignored:,} ignored")],
+        *([] if tuning.where is None else [[screen.say("where"), screen.say(visible(tuning.where))]]),
         [screen.say("sought"), screen.say(f"{sought(tuning.objective)}, for each label")],
         [screen.say("tuned"), screen.say(f"{tuned:,} of {len(tuning.labels):,} labels")],
     ]

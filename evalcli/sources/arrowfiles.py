@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
 from evalcli.sources.framekinds import cast, single
+from evalcli.sources.rawfile import PIECE, RawFile
 from evalcli.sources.sniff import STREAMED
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 17
 """Rows that the engine gets at once, each of its threads: a file may well be one batch."""
 _BEFORE_ARROW = b"FEA1"
+_SEAM = b"ARROW1ARROW1\0\0"
+"""The last bytes of a file, and the first of another behind it."""
 _ONE_STREAM = "write all rows as one stream, or name several files, each with its own"
 
 
@@ -87,8 +90,26 @@ def _opened(path: str) -> Iterator[tuple[Any, Iterator[Any]]]:
             table = feather.read_table(file)
             yield table.schema, iter(table.to_batches())
         else:
+            _check_alone(path)
             with pa.ipc.open_file(file) as found:
                 yield found.schema, map(found.get_batch, range(found.num_record_batches))
+
+
+def _check_alone(path: str) -> None:
+    """Refuse a file in which another follows: the last footer is then taken to speak of the batches of the first.
+
+    Raises:
+        InputError: a file ends there and another begins.
+
+    """
+    file = RawFile(path)
+    try:
+        for at in range(0, file.size, PIECE):
+            if _SEAM in file.read(at, min(PIECE + len(_SEAM), file.size - at)):
+                fix = "give the files as they were, as a pattern ('shard*.arrow')"
+                raise InputError("another Arrow file follows in it", fix=fix, path=path)
+    finally:
+        file.close()
 
 
 class ArrowRows:

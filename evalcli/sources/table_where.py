@@ -129,6 +129,10 @@ def parse_condition(tables: Tables, where: str, columns: Sequence[str]) -> Condi
     """
     import duckdb
 
+    if not isinstance(where, str):
+        raise UsageError(f"--where is {where!r}, and no text", fix=_AS_IN)
+    if not where.strip():
+        raise UsageError("--where is empty", fix=f"{_AS_IN}, or leave it out")
     try:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:

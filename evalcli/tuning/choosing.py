@@ -70,6 +70,8 @@ class Tuning:
     inputs: tuple[InputRecord, ...]
     notes: tuple[Note, ...] = ()
     """What the source has to say of its rows; not part of the JSON."""
+    where: str | None = None
+    """The condition, in SQL, by which rows were chosen."""
 
     def to_json_object(self) -> dict[str, Any]:
         """``evalcli.threshold/1``; an infinite cut is null, and follows from the threshold.
@@ -87,6 +89,7 @@ class Tuning:
             "n": self.n,
             "ignored": self.ignored,
             "weighted": self.weighted,
+            **({} if self.where is None else {"where": self.where}),
             "classes": list(self.classes),
             "positive": self.positive,
             "scores": self.scores,
@@ -179,6 +182,7 @@ def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[Input
         n=outcome.evidence.rows,
         ignored=outcome.evidence.ignored + outcome.evidence.dropped + source.dropped,
         weighted=source.weighted,
+        where=source.where,
         classes=task.classes,
         positive=task.classes[task.positive],
         scores=task.scores,

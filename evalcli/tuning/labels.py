@@ -81,6 +81,8 @@ class LabelTuning:
     inputs: tuple[InputRecord, ...]
     notes: tuple[Note, ...] = ()
     """What the source has to say of its rows; not part of the JSON."""
+    where: str | None = None
+    """The condition, in SQL, by which rows were chosen."""
 
     @property
     def exact(self) -> bool:
@@ -97,6 +99,7 @@ class LabelTuning:
             "n": self.n,
             "ignored": self.ignored,
             "weighted": self.weighted,
+            **({} if self.where is None else {"where": self.where}),
             "scores": self.scores,
             "exact": self.exact,
             "averages": self.after,
@@ -151,6 +154,7 @@ def tuned_labels(source: Source, outcome: Outcome, inputs: tuple[InputFile, ...]
         n=outcome.evidence.rows,
         ignored=outcome.evidence.ignored + outcome.evidence.dropped + source.dropped,
         weighted=source.weighted,
+        where=source.where,
         scores=task.scores,
         inputs=records(source, inputs),
         notes=source.notes(),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import evalcli
 from evalcli.comparing.data import Comparison
+from evalcli.errors import UsageError
 from evalcli.report import Report
 
 if TYPE_CHECKING:
@@ -185,3 +187,32 @@ def test_a_comparison_says_it(run: Run, table: Path, tmp_path: Path, task: str, 
     assert "where" not in json.loads(run("compare", *asked[:-2], "-f", "json").stdout)
     for form in ("rich", "markdown", "html"):
         assert TEST in unescape(run("compare", *asked, "-f", form).stdout), form
+
+
+@pytest.mark.parametrize("task", [*SIDES])
+def test_a_list_of_errors_says_it(run: Run, table: Path, task: str) -> None:
+    asked = ("errors", table, *sides(task))
+    assert json.loads(run(*asked, "--where", TEST, "-f", "json").stdout)["where"] == TEST
+    assert "where" not in json.loads(run(*asked, "-f", "json").stdout)
+    assert f"where     {TEST}" in run(*asked, "--where", TEST, "-f", "rich").stdout
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_a_threshold_says_of_which_rows_it_is(run: Run, tmp_path: Path, labels: int) -> None:
+    path = tmp_path / "scores.csv"
+    if labels == 1:
+        head, rows, target = "split,prob,label", ["test,0.9,1", "test,0.2,0", "train,0.6,0"], "label"
+    else:
+        head, rows = "split,p_a,p_b,y_a,y_b", ["test,0.9,0.2,1,0", "test,0.3,0.8,1,1", "train,0.1,0.7,0,1"]
+        target = "y_*"
+    path.write_text("\n".join([head, *rows * 9]) + "\n")
+    asked = ("tune", path, "--target", target)
+    assert json.loads(run(*asked, "--where", TEST, "-f", "json").stdout)["where"] == TEST
+    assert "where" not in json.loads(run(*asked, "-f", "json").stdout)
+    assert TEST in run(*asked, "--where", TEST).stdout
+
+
+@pytest.mark.parametrize(("where", "told"), [(5, "where= is 5, and no text"), (" ", "where= is empty")])
+def test_what_is_no_condition_is_refused(table: Path, where: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        evalcli.evaluate(table, pred="pred_label", where=where)

@@ -165,6 +165,17 @@ def test_a_second_stream_in_an_arrow_file_is_not_left_out_in_silence(tmp_path):
         rows(path)
 
 
+def test_an_arrow_file_behind_another_is_not_left_out_in_silence(tmp_path):
+    table = pa.table({"y": [1, 2]})
+    for name, answers in (("a.arrow", [1, 2]), ("b.arrow", [3, 4])):
+        with pa.ipc.new_file(tmp_path / name, table.schema) as file:
+            file.write_table(pa.table({"y": answers}))
+        assert rows(tmp_path / name)[1] == [(one,) for one in answers]
+    (tmp_path / "both.arrow").write_bytes((tmp_path / "a.arrow").read_bytes() + (tmp_path / "b.arrow").read_bytes())
+    with pytest.raises(InputError, match=r"both.arrow: another Arrow file follows in it; give the files as they were"):
+        rows(tmp_path / "both.arrow")
+
+
 def test_dta_value_labels_are_text(tmp_path):
     path = tmp_path / "x.dta"
     frame = pd.DataFrame({"y": pd.Categorical(["cat", "dog", "cat"]), "p": ["NA", "007", "dog"], "n": [1, 2, 3]})
