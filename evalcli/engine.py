@@ -133,7 +133,7 @@ def place(execution: Execution, scores: int = 0, least: int = GPU_FROM) -> Place
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(kind, False):
         have = ", ".join(name for name, present in there.items() if present)
-        raise UsageError(f"no device {device} on this machine", fix=f"there is: {have}")
+        raise UsageError(f"no device {device or repr(device)} on this machine", fix=f"there is: {have}")
     many = torch.cuda.device_count() if kind == "cuda" else 1
     if ":" in device and device not in {f"{kind}:{index}" for index in range(many)}:
         fix = f"there are {many} CUDA devices, from cuda:0" if kind == "cuda" else f"there is {kind}"

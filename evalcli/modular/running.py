@@ -149,7 +149,16 @@ class Running:
         return self
 
     def to(self, device: Any) -> Self:
-        """Move to a device, in place; what lives on the host stays, and its results come back on the device."""
+        """Move to a device, in place; what lives on the host stays, and its results come back on the device.
+
+        Raises:
+            UsageError: there is no such device.
+
+        """
+        if str(device) not in {"cpu", "meta"}:
+            from evalcli.engine import Execution, place
+
+            place(Execution(device=f"cuda:{device}" if isinstance(device, int) else str(device), backend="torch"))
         self._device = device
         if self._core is not None:
             self._core.to(device)

@@ -209,3 +209,12 @@ def test_arrays_of_other_libraries_come_back_as_theirs():
         value = metric.compute()
         assert type(value) is type(strict.asarray(1.0))
         assert float(value) == getattr(functional, str(metric))(scores, TARGETS, scores="logits")
+
+
+@pytest.mark.parametrize("metric", [Accuracy, AUROC])
+def test_a_device_that_is_not_there_is_refused_when_it_is_asked_for(metric):
+    for device in ("nonsense", "", "cpu:7"):
+        held = metric()
+        with pytest.raises(UsageError, match=r"no device .*; there is"):
+            held.to(device)
+        assert held.device == "cpu"
