@@ -34,14 +34,14 @@ _AGAIN = "run it again; the ranks have to see the same files"
 
 
 def united(
-    offers: Sequence[dict[str, Any]], *, apart: bool = False
+    offers: Sequence[dict[str, Any]], *, apart: bool = False, none: EmptyError | None = None
 ) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:
     """Both sides of the whole input, with all labels and all rows, its slices, what is searched, whether rows weigh.
 
     What is searched is still to be decided where the whole is counted ``apart`` from other rows.
 
     Raises:
-        EmptyError: no rank has any row.
+        EmptyError: no rank has any row; it is ``none`` where that is given.
         InputError: ranks were asked for different things, see different files or read them differently.
 
     """
@@ -50,7 +50,7 @@ def united(
             raise unlike(rank)
     known = [(rank, offer["sides"]) for rank, offer in enumerate(offers) if offer["sides"] is not None]
     if not known:
-        raise EmptyError("there are no rows", fix="check the files and --where")
+        raise none or EmptyError("there are no rows", fix="check the files")
     found = [(rank, fitted(Field, sides["preds"]), fitted(Field, sides["target"])) for rank, sides in known]
     first, preds, target = found[0]
     for rank, other, truth in found[1:]:

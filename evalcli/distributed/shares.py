@@ -21,7 +21,7 @@ from evalcli.counting import Outcome, Plan
 from evalcli.distributed.firstfault import raise_first
 from evalcli.distributed.shared import covered, files_told, rows_before, said_of_all, seen_alike, tell_faults, united
 from evalcli.engine import accumulate, fit_rows, place, worker_count
-from evalcli.errors import EvalError, InputError
+from evalcli.errors import EmptyError, EvalError, InputError
 from evalcli.evaluation import check_scores
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
@@ -107,7 +107,8 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
             offers = [json.loads(one) for one in ranks.agree(offer)]
         if share.source is not None:
             share.source.settle([one["tally"] for one in offers], ranks.rank)
-        preds, target, slicers, scanned, weighted = united(offers, apart=scan is not None and scan.apart)
+        is_apart, none = scan is not None and scan.apart, _without_rows(job)
+        preds, target, slicers, scanned, weighted = united(offers, apart=is_apart, none=none)
         source: Nothing | Relabelled = Nothing(preds, target, slicers, scanned, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
@@ -205,6 +206,13 @@ def _local(execution: Execution, launch: Launch) -> Execution:
         count = max(torch.cuda.device_count(), 1)
         execution = replace(execution, device=f"cuda:{launch.local_rank % count}")
     return execution
+
+
+def _without_rows(job: Job) -> EmptyError:
+    """What one process would say where no rank has any row."""
+    if job.selection.where is not None:
+        return EmptyError(f"no row satisfies --where {job.selection.where!r}", path=job.preds)
+    return EmptyError("no rows", fix="the files hold a header at most", path=job.preds)
 
 
 def _offered(share: Share, job: Job, scan: Scan | None) -> bytes:

@@ -124,3 +124,11 @@ def test_a_condition_sees_the_same_in_all_files(run: Run, tmp_path: Path) -> Non
     alone = run("report", path, "--no-intervals", *asked)
     assert "column 'age' is" in alone.stderr
     assert f"evalcli: {report_by_threads(2, path, *asked)}\n" == alone.stderr
+
+
+def test_a_condition_that_no_row_satisfies_is_told_as_by_one_process(run: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("pred,target,age\n" + "1,0,30\n0,0,40\n" * 20)
+    alone = run("report", tmp_path / "?.csv", "--where", "age > 200")
+    assert (alone.code, "no row satisfies --where 'age > 200'" in alone.stderr) == (2, True)
+    assert f"evalcli: {report_by_threads(3, tmp_path / '?.csv', '--where', 'age > 200')}\n" == alone.stderr
