@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 17
 """Rows that the engine gets at once, each of its threads: a file may well be one batch."""
 _BEFORE_ARROW = b"FEA1"
-_SEAM = b"ARROW1ARROW1\0\0"
+_MAGIC = b"ARROW1\0\0"
+_SEAM = b"ARROW1" + _MAGIC
 """The last bytes of a file, and the first of another behind it."""
 _ONE_STREAM = "write all rows as one stream, or name several files, each with its own"
 
@@ -59,6 +60,7 @@ def open_arrow(path: str) -> ArrowFile:
     """
     import pyarrow as pa
 
+    _check_alone(path)
     rows = 0
     with _opened(path) as (schema, batches):
         for batch in batches:
@@ -90,7 +92,6 @@ def _opened(path: str) -> Iterator[tuple[Any, Iterator[Any]]]:
             table = feather.read_table(file)
             yield table.schema, iter(table.to_batches())
         else:
-            _check_alone(path)
             with pa.ipc.open_file(file) as found:
                 yield found.schema, map(found.get_batch, range(found.num_record_batches))
 
@@ -104,7 +105,8 @@ def _check_alone(path: str) -> None:
     """
     file = RawFile(path)
     try:
-        for at in range(0, file.size, PIECE):
+        is_file = file.size > len(_SEAM) and file.read(0, len(_MAGIC)) == _MAGIC
+        for at in range(0, file.size if is_file else 0, PIECE):
             if _SEAM in file.read(at, min(PIECE + len(_SEAM), file.size - at)):
                 fix = "give the files as they were, as a pattern ('shard*.arrow')"
                 raise InputError("another Arrow file follows in it", fix=fix, path=path)
