@@ -35,6 +35,7 @@ from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
 from evalcli.sources.relabelled import Nothing, Relabelled
 from evalcli.sources.share import Share, open_by_one, open_share
+from evalcli.sources.table_where import no_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,7 +212,7 @@ def _local(execution: Execution, launch: Launch) -> Execution:
 def _without_rows(job: Job) -> EmptyError:
     """What one process would say where no rank has any row."""
     if job.selection.where is not None:
-        return EmptyError(f"no row satisfies --where {job.selection.where!r}", path=job.preds)
+        return no_row(job.selection.where, job.preds)
     return EmptyError("no rows", fix="the files hold a header at most", path=job.preds)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
-from evalcli.sources.framekinds import cast, single
+from evalcli.sources.framekinds import cast, taken
 from evalcli.sources.rawfile import PIECE, RawFile
 from evalcli.sources.sniff import STREAMED
 
@@ -56,7 +56,7 @@ class ArrowFile:
 def open_arrow(path: str) -> ArrowFile:
     """The file, if each of its values is what its type demands: the engine takes them as they are.
 
-    Half precision, which it does not take, becomes single as the batches are read.
+    Types that it does not take become others as the batches are read.
     """
     import pyarrow as pa
 
@@ -67,7 +67,7 @@ def open_arrow(path: str) -> ArrowFile:
             batch.validate(full=True)
             rows += batch.num_rows
     file = ArrowFile(path, schema, rows)
-    fields = [field.with_type(single(field.type)) for field in schema]
+    fields = [field.with_type(taken(field.type)) for field in schema]
     if all(field.type == own.type for field, own in zip(fields, schema, strict=True)):
         return file
     return file.arranged(pa.schema(fields, schema.metadata), range(len(fields)))

@@ -50,23 +50,28 @@ def cast(column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
-def single(kind: Any) -> Any:
-    """The type with single precision wherever it has half, which the engine does not take from a frame."""
+def taken(kind: Any) -> Any:
+    """The type with single precision wherever it has half, and double for the widest decimals.
+
+    The engine does not take either from a frame; from Parquet it reads such decimals as double precision, too.
+    """
     import pyarrow as pa
 
     if pa.types.is_float16(kind):
         return pa.float32()
+    if pa.types.is_decimal256(kind):
+        return pa.float64()
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(single(field.type)) for field in kind])
+        return pa.struct([field.with_type(taken(field.type)) for field in kind])
     if pa.types.is_map(kind):
-        return pa.map_(kind.key_type, kind.item_field.with_type(single(kind.item_type)))
+        return pa.map_(kind.key_type, kind.item_field.with_type(taken(kind.item_type)))
     for is_list, of in (
         (pa.types.is_list, pa.list_),
         (pa.types.is_large_list, pa.large_list),
         (pa.types.is_fixed_size_list, lambda field: pa.list_(field, kind.list_size)),
     ):
         if is_list(kind):
-            return of(kind.value_field.with_type(single(kind.value_type)))
+            return of(kind.value_field.with_type(taken(kind.value_type)))
     return kind
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
 from evalcli.sources.naming import SHOWN_NAMES, near_name
 from evalcli.sources.table_columns import key_sql
-from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_condition, spelled
+from evalcli.sources.table_where import TYPED_FORMATS, explain, no_row, numbers, parse_condition, spelled
 from evalcli.sources.usual_names import ID_NAMES
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class Joined:
         except EvalError as error:
             return error
         if self.where is not None:
-            return EmptyError(f"no row satisfies --where {self.where!r}", path=self.preds.path)
+            return no_row(self.where, self.preds.path)
         return EmptyError("no rows", fix="the file holds a header at most", path=self.preds.path)
 
     @property

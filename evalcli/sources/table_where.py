@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import UsageError
+from evalcli.errors import EmptyError, UsageError
 from evalcli.sources.duck import quoted
 from evalcli.sources.labels import NUMBER
 from evalcli.sources.naming import near_name
@@ -230,6 +231,12 @@ def _check_constant(tables: Tables, nodes: list[tuple[dict[str, Any], Any]], col
             f"--where asks for {changing[0]}, which gives other rows the next time",
             fix="choose rows by what is in them: a column that is written once, such as a split",
         )
+
+
+def no_row(where: str, path: str) -> EmptyError:
+    """The error for a condition that leaves nothing."""
+    fix = f"see what its columns hold with: evalcli inspect {shlex.quote(path)}"
+    return EmptyError(f"no row satisfies --where {where!r}", fix=fix, path=path)
 
 
 def numbers(tables: Tables, table: Table, names: Sequence[str]) -> dict[str, str]:

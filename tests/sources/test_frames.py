@@ -1,6 +1,7 @@
 import re
 import sys
 import zipfile
+from decimal import Decimal
 
 import openpyxl
 import pandas as pd
@@ -136,11 +137,12 @@ HALVES = pa.array([0.25, 0.75, 0.5, 0.5], pa.float16())
         (pa.LargeListArray.from_arrays([0, 2, 4], HALVES), [[0.25, 0.75], [0.5, 0.5]]),
         (pa.FixedSizeListArray.from_arrays(HALVES, 2), [(0.25, 0.75), (0.5, 0.5)]),
         (pa.StructArray.from_arrays([HALVES], ["cat"]), [{"cat": value} for value in (0.25, 0.75, 0.5, 0.5)]),
+        (pa.array([Decimal("0.25"), None], pa.decimal256(50, 2)), [0.25, None]),
         (pa.MapArray.from_arrays([0, 1, 2], ["cat", "cat"], HALVES[:2]), [{"cat": 0.25}, {"cat": 0.75}]),
     ],
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )
-def test_half_precision_of_arrow_is_read(tmp_path, column, found):
+def test_what_the_engine_does_not_take_of_arrow_is_read(tmp_path, column, found):
     table = pa.table({"h": column, "y": range(len(column))})
     with pa.ipc.new_stream(tmp_path / "a.arrows", table.schema) as stream:
         stream.write_table(table)
