@@ -68,7 +68,9 @@ class ClusterIntervals(Intervals):
 
     @cached_property
     def _influences(self) -> Influences:
-        return Influences(self._states, self._numbers.setting.names, self._mean_weight)
+        shown = self._numbers.setting.shown
+        asked = [name for name in self._numbers.asked if name.base not in BINNED and (shown is None or shown.has(name))]
+        return Influences(self._states, self._numbers.setting.names, self._mean_weight, asked)
 
     @cached_property
     def _sizes(self) -> HostArray:

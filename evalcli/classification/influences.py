@@ -22,10 +22,10 @@ from evalcli.classification.score_results import ScoreResults
 from evalcli.clustergroups import without_each
 from evalcli.metrics.calibration import BinTable
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.groups import ranking_sums
+from evalcli.uncertainty.groups import RankedGroups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.scoring import ScoreStates
@@ -43,11 +43,13 @@ class Influences:
     """The summed influences of the rows of each group (J,) on a metric of scores.
 
     ``names`` are the classes; ``shares`` the part of all rows, or of their weight, that each group holds. Rows weigh
-    ``mean_weight``.
+    ``mean_weight``. Metrics that will be ``asked`` for are read together where their state grows with the rows.
     """
 
-    def __init__(self, states: ClusterStates, names: Sequence[str], mean_weight: float) -> None:
-        self._names, self._mean_weight = names, mean_weight
+    def __init__(
+        self, states: ClusterStates, names: Sequence[str], mean_weight: float, asked: Sequence[MetricName] = ()
+    ) -> None:
+        self._names, self._mean_weight, self._asked = names, mean_weight, asked
         self._groups = states.groups()
         rows = states.rows()
         self._group_of = states.group_of
@@ -57,6 +59,8 @@ class Influences:
         self.shares: HostArray = amounts[held] / rows.amounts.sum()
         self._held: HostArray = keys[held]
         self._small: dict[str, list[ScoreResults]] = {}
+        self._large: dict[MetricName, list[float]] = {}
+        self._ranked_groups: dict[int, RankedGroups] = {}
         self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
 
     def of(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> HostArray | None:
@@ -66,7 +70,7 @@ class Influences:
         """
         if columns:
             return self._of_ranks(name, columns)
-        whole, *rests = (float(each.value(name).value) for each in self._results(name.entry.state))
+        whole, *rests = self._values(name)
         found = np.array(rests)
         return None if np.isnan(found).any() else (1.0 - self.shares) * (whole - found)
 
@@ -111,9 +115,8 @@ class Influences:
     def _of_column(self, name: MetricName, number: int, ranking: Ranking) -> RankedSums:
         known = name.base, name.arguments, number
         if known not in self._ranked:
-            self._ranked[known] = ranking_sums(
-                name.base, ranking, self._rankings[number], *name.arguments, mean_weight=self._mean_weight
-            )
+            column = self._ranked_groups.setdefault(number, RankedGroups(ranking, self._rankings[number]))
+            self._ranked[known] = column.sums(name.base, *name.arguments, mean_weight=self._mean_weight)
         return self._ranked[known]
 
     def _positives(self, number: int) -> HostArray:
@@ -125,16 +128,24 @@ class Influences:
         found = [held.states["KeyTable"].compute() for held in self._groups.values()]
         return [list(column) for column in zip(*found, strict=True)]
 
-    def _results(self, state: str) -> Iterable[ScoreResults]:
-        """What one state says of all groups, with the budget of a single one, and then without each of them."""
-        if state not in self._small:
-            parts = [_only(held, state) for held in self._groups.values()]
-            every = chain([_merged(parts)], without_each(parts, _merged))
-            results = (ScoreResults(states, self._names) for states in every)
-            if state in _LARGE:
-                return results
-            self._small[state] = list(results)
-        return self._small[state]
+    def _values(self, name: MetricName) -> list[float]:
+        """A metric of all groups, with the budget of a single one, and then without each of them."""
+        state = name.entry.state
+        if state not in _LARGE:
+            if state not in self._small:
+                self._small[state] = list(self._results(state))
+            return [float(each.value(name).value) for each in self._small[state]]
+        if name not in self._large:
+            together = {name, *(one for one in self._asked if one.entry.state == state)}
+            read = [{one: float(each.value(one).value) for one in together} for each in self._results(state)]
+            self._large |= {one: [each[one] for each in read] for one in together}
+        return self._large[name]
+
+    def _results(self, state: str) -> Iterator[ScoreResults]:
+        """What one state says of all groups, and then without each of them."""
+        parts = [_only(held, state) for held in self._groups.values()]
+        every = chain([_merged(parts)], without_each(parts, _merged))
+        return (ScoreResults(states, self._names) for states in every)
 
 
 def _in_bins(groups: ConfidenceGroups, table: BinTable) -> BinTable:

@@ -79,6 +79,8 @@ class Numbers:
     ) -> None:
         self.setting, self._confusion, self._states, self.clusters = setting, confusion, states, clusters
         self.counts = counts_of(confusion, setting.picked)
+        self.asked: list[MetricName] = []
+        """The metrics that were asked for at once."""
         self._value_of_counts = self._evaluated if known is None else known.counted
         self.cells_known = None if known is None else known.cells
         """The cells of the counts, and how metrics move in them, where that is known."""
@@ -138,7 +140,7 @@ class Numbers:
             UsageError: the task, or its classes, do not have one of them.
 
         """
-        asked = list(map(parse, names))
+        self.asked = asked = list(map(parse, names))
         kinds: dict[str, list[MetricName]] = {}  # each kind of state is read by itself
         for name in asked:
             kinds.setdefault(name.entry.state if name.entry.needs_scores else "", []).append(name)

@@ -24,7 +24,7 @@ from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, surer
 from evalcli.uncertainty.counted import covariance_of
-from evalcli.uncertainty.groups import RankedSums, ranking_sums
+from evalcli.uncertainty.groups import RankedGroups, RankedSums
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.proportions import SHARES
 from evalcli.uncertainty.ranks import RANKS
@@ -59,6 +59,7 @@ class ClusterIntervals(Intervals):
     ) -> None:
         super().__init__(counted, scored, groups.confidence, together, mean_weight)
         self._groups, self._values = groups, values
+        self._ranked_groups: dict[int | None, RankedGroups] = {}
         self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
         self._alike: dict[tuple[float, float], Intervals] = {}
 
@@ -271,7 +272,8 @@ class ClusterIntervals(Intervals):
     def _of_pooled(self, name: MetricName, scored: ScoreValues) -> RankedSums:
         """Those of all cells, as if they were independent."""
         weight = self._mean_weight
-        found = ranking_sums(name.base, scored.pooled, self._values.pooled, *name.arguments, mean_weight=weight)
+        pooled = self._ranked_groups.setdefault(None, RankedGroups(scored.pooled, self._values.pooled))
+        found = pooled.sums(name.base, *name.arguments, mean_weight=weight)
         return found._replace(variance=found.variance * weight)
 
     def _weighed(self, name: MetricName, scored: ScoreValues) -> tuple[list[int], HostArray]:
@@ -301,8 +303,8 @@ class ClusterIntervals(Intervals):
         if known not in self._ranked:
             assert self._scored is not None
             ranking, weight = self._scored.rankings[place], self._mean_weight
-            parts = self._values.rankings[place]
-            found = ranking_sums(name.base, ranking, parts, *name.arguments, mean_weight=weight)
+            column = self._ranked_groups.setdefault(place, RankedGroups(ranking, self._values.rankings[place]))
+            found = column.sums(name.base, *name.arguments, mean_weight=weight)
             self._ranked[known] = found._replace(variance=found.variance * weight)
         return self._ranked[known]
 

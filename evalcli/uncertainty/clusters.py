@@ -30,6 +30,8 @@ from evalcli.uncertainty.quantiles import t_quantile, two_sided
 from evalcli.uncertainty.resampling import reduced
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalcli.metrics.arrays import Array, HostArray
     from evalcli.uncertainty.cells import Margins
     from evalcli.uncertainty.intervals import Confidence
@@ -42,6 +44,8 @@ _LEAST_TELLING = 5.0
 """Clusters that a variance is taken to rest on, however few seem to make it up: the rest is the assumption above."""
 _LARGEST_Z = 6.0
 _BLOCK = 1 << 22
+_DENSE = 4
+"""A table of clusters and cells may have so many places for each that is taken."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +157,33 @@ class Clusters:
     def replicates(self, confidence: Confidence) -> Margins:
         """Margins (B, …) of as many clusters as there are, drawn with replacement."""
         generator = np.random.Generator(np.random.PCG64(confidence.seed))
-        order = np.argsort(self.cell, kind="stable")
-        heads = np.flatnonzero(np.diff(self.cell[order], prepend=-1))
         shares = np.full(self.count, 1.0 / self.count)
         block = max(_BLOCK // max(len(self.amounts), 1), 1)
-        parts = []
-        for start in range(0, confidence.resamples, block):
-            drawn = generator.multinomial(self.count, shares, min(block, confidence.resamples - start))
-            rows = drawn[:, self.cluster[order]] * self.amounts[order]
-            parts.append(np.add.reduceat(rows, heads, axis=1))
+        cells_of = self._by_product() if self._is_dense else self._by_sums()
+        parts = [
+            cells_of(generator.multinomial(self.count, shares, min(block, confidence.resamples - start)))
+            for start in range(0, confidence.resamples, block)
+        ]
         return reduced(self.cells, np.concatenate(parts))
+
+    @property
+    def _is_dense(self) -> bool:
+        """Whether a table of all clusters and cells is small, and a product with it exact in any order."""
+        few = self.count * len(self.cells.amounts) <= _DENSE * len(self.amounts)
+        return few and bool((self.amounts == np.floor(self.amounts)).all())
+
+    def _by_product(self) -> Callable[[HostArray], HostArray]:
+        """What turns how often clusters were drawn (b, G) into the rows in each cell (b, K)."""
+        table = np.zeros((self.count, len(self.cells.amounts)))
+        table[self.cluster, self.cell] = self.amounts
+        return lambda drawn: drawn.astype(np.float64) @ table
+
+    def _by_sums(self) -> Callable[[HostArray], HostArray]:
+        """The same, one entry after the other."""
+        order = np.argsort(self.cell, kind="stable")
+        heads = np.flatnonzero(np.diff(self.cell[order], prepend=-1))
+        clusters, amounts = self.cluster[order], self.amounts[order]
+        return lambda drawn: np.add.reduceat(drawn[:, clusters] * amounts, heads, axis=1)
 
 
 def _numbered(values: HostArray) -> tuple[HostArray, HostArray]:

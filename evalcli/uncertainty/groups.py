@@ -154,23 +154,35 @@ class RankedSums(NamedTuple):
     variance: float
 
 
-def ranking_sums(
-    base: str, ranking: Ranking, parts: Sequence[Ranking], *arguments: float, mean_weight: float = 1.0
-) -> RankedSums:
-    """What the rows of each of the ``parts`` (J,) of a ranking add to a number that is read off it.
-
-    Rows weigh ``mean_weight`` (Σw² / Σw); the variance is that of rows which count 1.
+@dataclass(frozen=True)
+class RankedGroups:
+    """A ranking, and the ``parts`` (J,) that groups of its rows have of it.
 
     Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
     """
-    of_pos, of_neg = _influences(base, ranking, arguments, mean_weight)
-    rising = ranking.score[::-1]
-    sums = []
-    for part in parts:
-        place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
-        sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
-    variance = dot(ranking.pos, of_pos * of_pos) + dot(ranking.neg, of_neg * of_neg)
-    return RankedSums(np.array(sums), variance)
+
+    ranking: Ranking
+    parts: Sequence[Ranking]
+
+    def sums(self, base: str, *arguments: float, mean_weight: float = 1.0) -> RankedSums:
+        """What the rows of each part add to a number that is read off the ranking.
+
+        Rows weigh ``mean_weight`` (Σw² / Σw); the variance is that of rows which count 1.
+        """
+        of_pos, of_neg = _influences(base, self.ranking, arguments, mean_weight)
+        sums = [
+            dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place])
+            for part, place in zip(self.parts, self._places, strict=True)
+        ]
+        variance = dot(self.ranking.pos, of_pos * of_pos) + dot(self.ranking.neg, of_neg * of_neg)
+        return RankedSums(np.array(sums), variance)
+
+    @cached_property
+    def _places(self) -> list[HostArray]:
+        """The segment of the ranking that each segment of a part lies in."""
+        rising = self.ranking.score[::-1]
+        above = (np.maximum(np.searchsorted(rising, part.score, side="right"), 1) for part in self.parts)
+        return [(len(rising) - each).astype(np.int32) for each in above]
 
 
 def _influences(
