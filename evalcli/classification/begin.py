@@ -10,13 +10,14 @@ from evalcli.classification.codes import make_prepare
 from evalcli.classification.prepare import ROUNDING
 from evalcli.classification.states import ClassificationPass
 from evalcli.metrics.counts import ConfusionCounts
-from evalcli.slicerows import places_to_wait
+from evalcli.slicerows import RANKED_TIMES, Waiting, places_to_wait
 from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
+    from evalcli.classification.labels import Labels
     from evalcli.classification.prepare import Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.classification.slices import SliceStates
@@ -126,7 +127,8 @@ def _empty(
     if plan.source.clustered is not None:
         from evalcli.classification.clusters import ClusterStates
 
-        clusters = ClusterStates(scoring, weighted=weighted)
+        waits: Waiting[Labels] | None = None if scoring is None else Waiting(plan.workers, RANKED_TIMES)
+        clusters = ClusterStates(scoring, weighted=weighted, waiting=waits)
     prepare = _on_device(plan, prepare, scores, [*slices, *([] if clusters is None else [clusters])], known)
     if prepare.glances is None and prepare.device is not None:
         confusion = confusion.to(prepare.device)  # else it follows its first batch

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.classification.scoring import take_runs
 from evalcli.clustergroups import (
     GROUPS,
     ClusterGroups,
@@ -27,7 +28,7 @@ from evalcli.clustergroups import (
 )
 from evalcli.metrics.arrays import is_host
 from evalcli.slicepasses import LEAST_BUDGET, BySlice, by_name, share_of, within
-from evalcli.slicerows import inside, runs
+from evalcli.slicerows import apart, inside
 from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from evalcli.classification.slices import SliceStates
     from evalcli.metrics.arrays import HostArray
     from evalcli.ondevice.clusters import CellsThere
+    from evalcli.slicerows import Waiting
     from evalcli.sources.base import Slicer
 
 _PENDING = 1 << 20
@@ -151,9 +153,14 @@ class CellTable:
 class ClusterStates:
     """What one worker keeps of the clusters of its rows."""
 
-    def __init__(self, scoring: Scoring | None, *, weighted: bool, shares: int = 1) -> None:
-        """``shares`` are so many that divide the columns and the memory between them, as slices do."""
-        self._table = CellTable(weighted=weighted)
+    def __init__(
+        self, scoring: Scoring | None, *, weighted: bool, shares: int = 1, waiting: Waiting[Labels] | None = None
+    ) -> None:
+        """``shares`` are so many that divide the columns and the memory between them, as slices do.
+
+        Scores wait in ``waiting``, if anywhere, until there are many of a group.
+        """
+        self._table, self._waiting = CellTable(weighted=weighted), waiting
         self.scoring, self.most = scoring, GROUPS
         if scoring is not None:
             self.most = groups_of((1 if scoring.binary else scoring.classes) * max(shares, 1))
@@ -170,8 +177,8 @@ class ClusterStates:
         assert self.scoring is not None
         return self.scoring.fresh()
 
-    def update(self, labels: Labels, *, scores: bool) -> None:
-        """Count rows by their cluster; those of weight 0 tell nothing, and make no cluster.
+    def update(self, labels: Labels, whole: ScoreStates | None = None, *, scores: bool) -> None:
+        """Count rows by their cluster, and in ``whole`` the scores of all; those of weight 0 make no cluster.
 
         The scores of a device are counted there, by ``slots``.
         """
@@ -179,13 +186,22 @@ class ClusterStates:
             self._wait_there(labels)
             return
         if labels.weight is not None and not labels.weight.all():
+            if whole is not None and scores:
+                whole.update(labels.pick(np.flatnonzero(labels.weight == 0)))
             labels = labels.pick(np.flatnonzero(labels.weight))
         assert labels.cluster is not None
         self._table.add(labels)
         if not scores or self.scoring is None:
             return
-        for group, rows in runs(self._groups.of(labels.cluster)):
-            self._groups.at(group).update(labels.pick(rows))
+        if self._waiting is None:
+            take_runs(apart(labels, self._groups.of(labels.cluster)), self._groups.at, whole)
+            return
+        if self._groups.overflows(labels.cluster):
+            take_runs(self._waiting.all(), self._groups.at, whole)
+        codes = self._groups.of(labels.cluster)
+        for group in np.unique(codes).tolist():
+            self._groups.at(group)
+        take_runs(self._waiting.add(labels.narrow(self.scoring.classes), codes), self._groups.at, whole)
 
     def _wait_there(self, labels: Labels) -> None:
         if self._there is None:
@@ -196,8 +212,10 @@ class ClusterStates:
         if self._there.is_full:
             self.settle()
 
-    def settle(self) -> None:
-        """Take over the rows that wait on a device."""
+    def settle(self, whole: ScoreStates | None = None) -> None:
+        """Take over the rows that wait, here, also in ``whole``, or on a device."""
+        if self._waiting is not None:
+            take_runs(self._waiting.all(), self._groups.at, whole)
         if self._there is not None and (found := self._there.taken()) is not None:
             self._table.take(found)
 

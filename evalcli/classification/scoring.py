@@ -26,6 +26,7 @@ from evalcli.metrics.scorestate import ProbabilityState, feed
 from evalcli.metrics.temperature import TemperatureSample, row_hashes
 from evalcli.metrics.topk import RankHistogram
 from evalcli.scorekind import SINGLE, eps_of
+from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -316,3 +317,28 @@ class ScoreStates:
             self._there.ranked = None
         for name, held in self.states.items():
             held.load_state_dict(parts[name])
+
+
+def take_runs(
+    runs: Iterable[tuple[int, Labels]], held_of: Callable[[int], ScoreStates | None], whole: ScoreStates | None
+) -> None:
+    """Take in the scores of rows by the code of each run, where a code has states, and all of them in ``whole``.
+
+    A long run is looked at once for both.
+    """
+    rest = [part for code, part in runs if not _take_twice(held_of(code), part, whole)]
+    if whole is not None and rest:
+        whole.update(rest[0].joined(rest[1:]))
+
+
+def _take_twice(held: ScoreStates | None, part: Labels, whole: ScoreStates | None) -> bool:
+    """Take in rows in ``held``; ``True`` where ``whole`` has them, too."""
+    if held is None or whole is None or part.length < LEAST_SHARED:
+        if held is not None:
+            held.update(part)
+        return False
+    counted = whole.beside(max(whole.scoring.budget, LEAST_BUDGET))
+    counted.update(part)
+    held.absorb(counted)
+    whole.absorb(counted)
+    return True

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.classification.scoring import take_runs
 from evalcli.metrics.arrays import asnumpy, count_cells, namespace
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range
-from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, share_of, within
+from evalcli.slicepasses import share_of, within
 from evalcli.slicerows import apart
 
 if TYPE_CHECKING:
@@ -121,22 +122,7 @@ class SliceStates:
 
     def score(self, runs: Iterable[tuple[int, Labels]], whole: ScoreStates | None) -> None:
         """Take in the scores of rows by slice, −1 for those in none; and all of them in ``whole``."""
-        rest = [part for code, part in runs if not self._share(code, part, whole)]
-        if whole is not None and rest:
-            whole.update(rest[0].joined(rest[1:]))
-
-    def _share(self, code: int, part: Labels, whole: ScoreStates | None) -> bool:
-        """Count the scores of a slice; ``True`` where ``whole`` has them, too."""
-        held = None if code < 0 else self._at(code).scores
-        if held is None or whole is None or part.length < LEAST_SHARED:
-            if held is not None:
-                held.update(part)
-            return False
-        counted = whole.beside(max(whole.scoring.budget, LEAST_BUDGET))
-        counted.update(part)
-        held.absorb(counted)
-        whole.absorb(counted)
-        return True
+        take_runs(runs, lambda code: None if code < 0 else self._at(code).scores, whole)
 
     def _count_all(self, labels: Labels, codes: Array) -> HostArray | None:
         """Add rows, each in a slice, to the table at once, and what was added; ``None`` where it cannot take them."""

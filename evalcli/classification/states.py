@@ -111,16 +111,21 @@ class ClassificationPass:
         scored = self.scores is not None and holds and not self._is_lost()
         if self.slices and scored and is_host(labels.preds):
             self._score_slices(labels)
-        elif self.scores is not None and scored:
+        elif self.scores is not None and scored and not (self.clusters is not None and is_host(labels.preds)):
             self.scores.update(self._in_slots(labels, self.scores))
         if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
             self._search(labels)
         if self.clusters is not None:
-            self.clusters.update(labels, scores=scored)
+            self.clusters.update(labels, self._scored_with_clusters, scores=scored)
         for number, clusters in enumerate(self.clusters_in):
             assert labels.groups is not None
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
+
+    @property
+    def _scored_with_clusters(self) -> ScoreStates | None:
+        """What the groups of clusters feed on the host, where no slices do."""
+        return None if self.slices else self.scores
 
     def _search(self, labels: Labels) -> None:
         """Count what is searched, on the host: what lies on a device waits until it is much."""
@@ -176,7 +181,7 @@ class ClassificationPass:
         if self.searched is not None:
             self.searched.settle()
         if self.clusters is not None:
-            self.clusters.settle()
+            self.clusters.settle(self._scored_with_clusters)
             if self.scores is not None:
                 self.scores.settle_slices()  # each worker has groups of its own
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):

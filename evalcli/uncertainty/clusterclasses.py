@@ -59,6 +59,14 @@ class OneClass(NamedTuple):
         return float(self.rows.sum()) ** 2 / dot(self.rows, self.rows)
 
 
+class _Moved(NamedTuple):
+    """Of each pair (P,) by how much it moves a ratio, and its share of the rows that count, (C,) of each class."""
+
+    moved: HostArray
+    share: HostArray
+    rows: HostArray
+
+
 class ByClass:
     """Rows of each cluster that count for each class, as of it or called so: pairs (P,) of a class and a cluster."""
 
@@ -71,6 +79,7 @@ class ByClass:
         self.classes, self.owners = np.divmod(pairs, max(count, 1))
         self._place, self._wrong, self._amounts = place.reshape(-1), wrong, amounts
         self._cells, self._count = cells, count
+        self._last: tuple[Ratio, _Moved] | None = None  # a ratio is asked for of one class after the other
 
     def sums(self, part: Linear) -> HostArray:
         """That of the rows of each pair (P,), of what needs no rows of other classes."""
@@ -84,22 +93,25 @@ class ByClass:
         found: HostArray = np.bincount(self.classes, parts, self._cells.size)
         return found
 
-    def _moved_by(self, ratio: Ratio) -> tuple[HostArray, HostArray]:
-        """Of each pair (P,), by how much it moves the ratio of its class, and its share of the rows that count."""
-        top, bottom = (self.sums(part) for part in ratio)
-        below = self.total(bottom)
-        there = np.where(below > 0.0, below, 1.0)
-        value = self.total(top) / there
-        return (top - value[self.classes] * bottom) / there[self.classes], bottom / there[self.classes]
+    def _moved_by(self, ratio: Ratio) -> _Moved:
+        """By how much each pair moves the ratio of its class."""
+        if self._last is None or self._last[0] != ratio:
+            top, bottom = (self.sums(part) for part in ratio)
+            below = self.total(bottom)
+            there = np.where(below > 0.0, below, 1.0)
+            value = self.total(top) / there
+            moved = (top - value[self.classes] * bottom) / there[self.classes]
+            self._last = ratio, _Moved(moved, bottom / there[self.classes], below)
+        return self._last[1]
 
     def of_class(self, ratio: Ratio, place: int, mean_weight: float) -> OneClass | None:
         """How clusters move the ratio of the class at this ``place``; ``None`` where no row counts."""
-        moved, share = self._moved_by(ratio)
+        moved, share, below = self._moved_by(ratio)
         first, last = np.searchsorted(self.classes, [place, place + 1]).tolist()
         moved, share = (part[first:last][share[first:last] > 0.0] for part in (moved, share))
         if not len(share):
             return None
-        rows = share * self.total(self.sums(ratio.bottom))[place]
+        rows = share * below[place]
         together = max(1.0 - mean_weight * float(rows.sum()) / dot(rows, rows), 0.0)
         squares = dot(share, share)
         free = dot(share * share, np.maximum(1.0 - 2.0 * share + squares, 0.0))
@@ -108,7 +120,7 @@ class ByClass:
 
     def of_mean(self, ratio: Ratio, weights: HostArray) -> Moves:
         """Those of the mean of ``ratio`` over classes with ``weights`` (C,)."""
-        moved, share = self._moved_by(ratio)
+        moved, share, _ = self._moved_by(ratio)
         weight = weights[self.classes]
         told = moved / np.sqrt(np.maximum(1.0 - share, _LEAST_REST))
         sums: HostArray = np.bincount(self.owners, weight * told, self._count)
