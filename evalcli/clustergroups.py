@@ -162,7 +162,10 @@ class ClusterGroups(Generic[G]):
         """Which group the rows of clusters (N,) int64 are in from now on; too many clusters share groups."""
         if self.overflows(cluster):
             self._hash()
-        return self.where(cluster)
+        codes = self.where(cluster)
+        for group in np.unique(codes).tolist():  # those whose rows wait are known, too
+            self.at(group)
+        return codes
 
     def where(self, cluster: Array) -> Array:
         """Which group clusters (N,) int64 are in."""

@@ -11,13 +11,14 @@ import numpy as np
 
 from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes, fits
 from evalcli.errors import InputError
-from evalcli.slicepasses import BySlice, P, by_name
+from evalcli.slicepasses import BySlice, P, by_name, take_runs
 from evalcli.slicerows import Rows, apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.slicepasses import SlicePasses
+    from evalcli.slicerows import Waiting
     from evalcli.sources.base import Array, Slicer
 
 
@@ -40,24 +41,35 @@ class ClusteredRows(Rows, Protocol):
 class ClusterPasses(Generic[P]):
     """The passes of the groups of clusters, and the rows of every cluster."""
 
-    def __init__(self, fresh: Callable[[], P], most: int = GROUPS) -> None:
+    def __init__(self, fresh: Callable[[], P], most: int = GROUPS, waiting: Waiting[Any] | None = None) -> None:
+        """Rows wait in ``waiting``, if anywhere, until there are many of a group."""
         self._groups = ClusterGroups(fresh, most)
-        self._sizes = Sizes()
+        self._sizes, self._waiting = Sizes(), waiting
 
     @property
     def is_hashed(self) -> bool:
         """Whether clusters share groups."""
         return self._groups.is_hashed
 
-    def update(self, rows: ClusteredRows) -> None:
-        """Count rows by the cluster that each belongs to; those of weight 0 tell nothing, and make no cluster."""
+    def update(self, rows: ClusteredRows, whole: P | None = None) -> None:
+        """Count rows by the cluster of each, and all of them in ``whole``; those of weight 0 make no cluster."""
         if rows.weight is not None and not rows.weight.all():
+            if whole is not None:
+                whole.take(rows.pick(np.flatnonzero(rows.weight == 0)))
             rows = rows.pick(np.flatnonzero(rows.weight))
         assert rows.cluster is not None
         self._sizes.add(rows.cluster, rows.repeats)
-        for group, part in apart(rows, self._groups.of(rows.cluster)):
-            here = self._groups.at(group)
-            here.evidence.rows += here.take(part)
+        if self._waiting is None:
+            take_runs(apart(rows, self._groups.of(rows.cluster)), self._groups.at, whole)
+            return
+        if self._groups.overflows(rows.cluster):
+            self.settle(whole)
+        take_runs(self._waiting.add(rows, self._groups.of(rows.cluster)), self._groups.at, whole)
+
+    def settle(self, whole: P | None = None) -> None:
+        """Count the rows that wait, in ``whole``, too."""
+        if self._waiting is not None:
+            take_runs(self._waiting.all(), self._groups.at, whole)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""

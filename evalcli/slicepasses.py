@@ -206,24 +206,33 @@ class BySlice(ABC, Generic[K]):
         """Let one slice take over what was saved of it."""
 
 
+def take_runs(runs: Iterable[tuple[int, Rows]], held_of: Callable[[int], P | None], whole: P | None) -> None:
+    """Count rows by the code of each run, where a code has a pass, and all of them in ``whole``.
+
+    A long run is looked at once for both.
+    """
+    rest: list[Rows] = []
+    for code, part in runs:
+        here = held_of(code)
+        if here is None or whole is None or part.length < LEAST_SHARED:
+            rest.append(part)
+            if here is not None:
+                here.evidence.rows += here.take(part)
+            continue
+        counted = whole.beside()
+        here.evidence.rows += counted.take(part)
+        here.absorb(counted)
+        whole.absorb(counted)
+    if whole is not None and rest:
+        whole.take(rest[0].joined(rest[1:]))
+
+
 class SlicePasses(BySlice[P]):
     """One slicer's slices, each a pass."""
 
     def update(self, runs: Iterable[tuple[int, Rows]], whole: P | None = None) -> None:
         """Count rows by slice, −1 for those in none; and all of them in ``whole``."""
-        rest: list[Rows] = []
-        for code, part in runs:
-            if whole is None or code < 0 or part.length < LEAST_SHARED:
-                rest.append(part)
-                if code >= 0:
-                    self._at(code).evidence.rows += self._at(code).take(part)
-                continue
-            counted, here = whole.beside(), self._at(code)
-            here.evidence.rows += counted.take(part)
-            here.absorb(counted)
-            whole.absorb(counted)
-        if whole is not None and rest:
-            whole.take(rest[0].joined(rest[1:]))
+        take_runs(runs, lambda code: None if code < 0 else self._at(code), whole)
 
     @staticmethod
     def _load(one: P, saved: Mapping[str, Array]) -> None:

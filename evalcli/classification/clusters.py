@@ -197,11 +197,13 @@ class ClusterStates:
             take_runs(apart(labels, self._groups.of(labels.cluster)), self._groups.at, whole)
             return
         if self._groups.overflows(labels.cluster):
+            self._count_waiting(whole)
+        runs = self._waiting.add(labels.narrow(self.scoring.classes), self._groups.of(labels.cluster))
+        take_runs(runs, self._groups.at, whole)
+
+    def _count_waiting(self, whole: ScoreStates | None) -> None:
+        if self._waiting is not None:
             take_runs(self._waiting.all(), self._groups.at, whole)
-        codes = self._groups.of(labels.cluster)
-        for group in np.unique(codes).tolist():
-            self._groups.at(group)
-        take_runs(self._waiting.add(labels.narrow(self.scoring.classes), codes), self._groups.at, whole)
 
     def _wait_there(self, labels: Labels) -> None:
         if self._there is None:
@@ -214,8 +216,7 @@ class ClusterStates:
 
     def settle(self, whole: ScoreStates | None = None) -> None:
         """Take over the rows that wait, here, also in ``whole``, or on a device."""
-        if self._waiting is not None:
-            take_runs(self._waiting.all(), self._groups.at, whole)
+        self._count_waiting(whole)
         if self._there is not None and (found := self._there.taken()) is not None:
             self._table.take(found)
 

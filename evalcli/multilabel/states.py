@@ -19,7 +19,7 @@ from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
 from evalcli.scanning.tables import scan_under, searched_codes, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, merge_sliced, saved_slices, share_of, within
-from evalcli.slicerows import Waiting, places_to_wait
+from evalcli.slicerows import RANKED_TIMES, Waiting, places_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,10 +74,10 @@ class MultilabelPass:
             assert cells.groups is not None
             for number, waiting in enumerate(self.waiting):
                 self._count(number, waiting.add(cells, cells.groups[:, number]))
-        else:
+        elif self.clusters is None:
             self.take(cells)
         if self.clusters is not None:
-            self.clusters.update(cells)
+            self.clusters.update(cells, self._taken_with_clusters)
         if self.scan is not None:
             codes = searched_codes(cells.groups, len(self.slices))
             self.scanned_by.take(self.scan, cells.counted, codes, cells.cluster)
@@ -95,8 +95,15 @@ class MultilabelPass:
             self.clusters_in[number].update(runs)
         self.slices[number].update(runs, None if number else self)
 
+    @property
+    def _taken_with_clusters(self) -> MultilabelPass | None:
+        """What groups of clusters count their rows in, too, where no slices do."""
+        return None if self.slices else self
+
     def settle(self) -> None:
         """Count the rows that wait."""
+        if self.clusters is not None:
+            self.clusters.settle(self._taken_with_clusters)
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
 
@@ -302,7 +309,9 @@ def _clusters(
     most = _groups(scoring, 1)
     within = None if scoring is None else replace(scoring, budget=max(scoring.budget // most, LEAST_BUDGET))
 
-    return ClusterPasses(partial(_group, plan, task, prepare, within, known), most)
+    ranked = scoring is not None and scoring.ranked
+    waiting: Waiting[Cells] = Waiting(plan.workers, RANKED_TIMES if ranked else 1)
+    return ClusterPasses(partial(_group, plan, task, prepare, within, known), most, waiting)
 
 
 def _clusters_in(

@@ -129,10 +129,10 @@ class RegressionPass:
             assert rows.groups is not None
             for number, waiting in enumerate(self.waiting):
                 self._count(number, waiting.add(rows, rows.groups[:, number]))
-        else:
+        elif self.clusters is None:
             self.take(rows)
         if self.clusters is not None:
-            self.clusters.update(rows)
+            self.clusters.update(rows, self._taken_with_clusters)
         if self.scan is not None:
             codes = searched_codes(rows.groups, len(self.slices))
             self.scan.update(self.loss(rows), codes, rows.repeats, rows.weight, rows.cluster)
@@ -155,8 +155,15 @@ class RegressionPass:
             self.clusters_in[number].update(runs)
         self.slices[number].update(runs, None if number else self)
 
+    @property
+    def _taken_with_clusters(self) -> RegressionPass | None:
+        """What groups of clusters count their rows in, too, where no slices do."""
+        return None if self.slices else self
+
     def settle(self) -> None:
         """Count the rows that wait."""
+        if self.clusters is not None:
+            self.clusters.settle(self._taken_with_clusters)
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
 
@@ -321,7 +328,7 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
         )
         clusters, clusters_in = None, tuple[SlicedClusters[RegressionPass], ...]()
         if plan.source.clustered is not None:
-            clusters = ClusterPasses(partial(group, setup.budget // GROUPS))
+            clusters = ClusterPasses(partial(group, setup.budget // GROUPS), waiting=Waiting(plan.workers))
             clusters_in = tuple(map(sliced, plan.source.slicers))
         scan = tables_of(plan.source, Sums)
         made = replace(empty(setup, (*ALWAYS, *read)), slices=slices, scan=scan)
