@@ -9,6 +9,7 @@ Of the worst slice, ``accuracy@region=*``, it is the drop of the slice that lose
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import hypot, isfinite
 from types import MappingProxyType
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from evalcli.gates import Basis, Rule
     from evalcli.metrics.address import Address
     from evalcli.report import Report, Value
+
+
+_ROUNDING = 1e-9
+"""What a sum may lie beyond the range of its metric."""
 
 
 class Pair(NamedTuple):
@@ -80,9 +85,12 @@ def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *,
     if then is not None:
         before = look_up(then, rule.metric, least)
         sides: _Sides | Verdict = _of_reports(rule, found.value, before, direction, on)
+        if on == "interval" and isinstance(sides, _Sides) and not _equally_sure(then, report):
+            sides = _none(rule, "missing", _LEVELS.format(then.confidence, report.confidence))
         elsewhere = "" if isinstance(before, str) or before.where == found.where else f"in the baseline {before.where}"
         sizes = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
-        note = "; ".join(filter(None, (elsewhere, sizes, _chosen(then.where, report.where))))
+        chosen = _chosen(then.where, report.where)
+        note = "; ".join(filter(None, (elsewhere, sizes, chosen, _otherwise(then.signature, report.signature))))
     else:
         sides = _none(rule, "missing", "the baseline was not measured by it")
     why = baseline.alone.get(rule.metric, "")
@@ -101,6 +109,33 @@ def _chosen(then: str | None, now: str | None) -> str:
         return ""
     of = ("all" if one is None else f"rows where {one}" for one in (then, now))
     return "the baseline is of {}, this of {}".format(*of)
+
+
+def _otherwise(then: str, now: str) -> str:
+    """What else moves the number and was set otherwise, as the signatures of both reports say; empty: nothing.
+
+    >>> _otherwise("task:binary|nan:drop|weights:no|v:0.1.0", "task:binary|nan:error|weights:yes|v:0.1.0")
+    'the baseline has nan:drop, weights:no, this nan:error, weights:yes'
+    """
+    before, after = (dict(_SETTING.findall(signature)) for signature in (then, now))
+    odd = [key for key in before if key in after and before[key] != after[key]]
+    if not odd:
+        return ""
+    sides = (", ".join(f"{key}:{side[key]}" for key in odd) for side in (before, after))
+    return "the baseline has {}, this {}".format(*sides)
+
+
+_SETTING = re.compile(r"(?<=\|)(ignore|nan|weights|v|classes|labels(?=:seen|:declared)):([^|(]*)")
+
+
+def _equally_sure(then: Report, now: Report) -> bool:
+    """Whether the intervals of both reports promise the same; a report without any is told of elsewhere."""
+    return None in {then.confidence, now.confidence} or then.confidence == now.confidence
+
+
+_LEVELS = (
+    "intervals of the baseline are at {:g}, these at {:g}; report both at one --confidence, or judge by --gate-on point"
+)
 
 
 def judged_pairs(rule: Rule, pairs: Sequence[Pair], report: Report, on: Basis) -> Verdict:
@@ -188,6 +223,9 @@ def _of_reports(rule: Rule, now: Value, then: Found | str, direction: str, on: B
         return _none(rule, "missing", f"in the baseline: {then}")
     if then.value.value is None:
         return _none(rule, "undefined", "undefined in the baseline")
+    odd = beyond_range(rule.metric, then.value.value)
+    if odd:
+        return _none(rule, "missing", f"in the baseline: {odd}")
     higher = direction in {"higher", "neither"}
     ends = _independent(now, then.value) if on == "interval" and direction != "zero" else None
     before, after = certain_end(then.value, low=not higher), certain_end(now, low=higher)
@@ -279,6 +317,18 @@ def certain_end(value: Value, *, low: bool) -> float:
     """The value, or the end of the interval that is certain to hold it: what cannot be excluded counts as so."""
     assert value.value is not None
     return value.value if value.certified is None else value.certified[0 if low else 1]
+
+
+def beyond_range(name: str, value: float) -> str:
+    """Why a number cannot be that of a metric: a saved report may have been written by anyone, in percent too."""
+    from evalcli.metrics.registry import is_registered, parse
+
+    if not is_registered(name):
+        return ""
+    entry = parse(name).entry
+    if entry.low - _ROUNDING <= value <= entry.high + _ROUNDING:
+        return ""
+    return f"{value!r} is none: it lies from {entry.low:g} to {entry.high:g}"
 
 
 def exact(value: float) -> Fraction:

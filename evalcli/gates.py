@@ -13,7 +13,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
-from evalcli.drops import Baseline, certain_end, judged_drop, judged_pairs, judged_slices, plainly
+from evalcli.drops import Baseline, beyond_range, certain_end, judged_drop, judged_pairs, judged_slices, plainly
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
@@ -31,8 +31,6 @@ Basis = Literal["point", "interval"]
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _RELATIVE = frozenset({"mape", "wape"})
 """Shares of the target, though they may be larger than 1."""
-_ROUNDING = 1e-9
-"""What a sum may lie beyond the range of its metric."""
 _FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
 
 
@@ -310,7 +308,7 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
         why = "see the findings" if report.task == "regression" else "0/0"
         reason = f"undefined here ({why}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
-    odd = _beyond_range(rule.metric, value.value)
+    odd = beyond_range(rule.metric, value.value)
     if odd:
         return Verdict(rule.text(), rule.metric, value.value, rule.bound, "missing", _joined(where, odd), n=n)
     if rule.kind == "drop" and baseline is not None:
@@ -322,18 +320,6 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
     status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
     return replace(verdict, low=value.low, high=value.high, n=n)
-
-
-def _beyond_range(name: str, value: float) -> str:
-    """Why a number cannot be that of a metric: a saved report may have been written by anyone, in percent too."""
-    from evalcli.metrics.registry import is_registered, parse
-
-    if not is_registered(name):
-        return ""
-    entry = parse(name).entry
-    if entry.low - _ROUNDING <= value <= entry.high + _ROUNDING:
-        return ""
-    return f"{value!r} is none: it lies from {entry.low:g} to {entry.high:g}"
 
 
 def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:

@@ -337,3 +337,29 @@ def test_a_number_that_no_metric_can_have_passes_no_gate(kind: str, value: float
     assert (verdict.status, verdict.reason) == ("missing", f"{value!r} is none: it lies from 0 to 1")
     assert statuses(report, parse_rules(["mcc=-1"], ["rmse=100"])) == ["pass", "pass"]
     assert statuses(a_report(accuracy=1.0 + 1e-12), parse_rules(["accuracy=0.9"], [])) == ["pass"]
+
+
+@pytest.mark.parametrize(("name", "before", "now"), [("error_rate", 9.1, 0.5), ("accuracy", -0.5, 0.1)])
+def test_a_drop_from_a_number_that_no_metric_can_have_is_none(name: str, before: float, now: float) -> None:
+    (verdict,) = judge(a_report(**{name: now}), parse_rules(drops=[f"{name}=0.01"]), a_report(**{name: before}))
+    assert (verdict.status, verdict.reason) == ("missing", f"in the baseline: {before!r} is none: it lies from 0 to 1")
+
+
+def test_a_drop_between_intervals_of_two_levels_has_none() -> None:
+    def measured(level: float | None, off: float) -> Report:
+        value = Value(0.9, low=0.9 - off, high=0.9 + off, method="wilson")
+        return replace(a_report(), metrics={"accuracy": value}, confidence=level)
+
+    rules, now = parse_rules(drops=["accuracy=0.09"]), measured(0.95, 0.05)
+    (verdict,) = judge(now, rules, measured(0.5, 0.02), on="interval")
+    assert verdict.status == "missing"
+    assert verdict.reason.startswith("intervals of the baseline are at 0.5, these at 0.95; report both at one ")
+    assert judge(now, rules, measured(0.5, 0.02))[0].status == "pass"
+    assert judge(now, rules, measured(0.95, 0.05), on="interval")[0].status == "pass"
+
+
+def test_a_drop_says_what_was_set_otherwise() -> None:
+    now = replace(a_report(accuracy=0.9), signature="task:multiclass|classes:seen(2/2)|weights:no|labels:1f|v:0.1.0")
+    then = replace(now, signature="task:multiclass|classes:declared(2/2)|weights:yes|labels:2e|v:0.1.0")
+    (verdict,) = judge(now, parse_rules(drops=["accuracy=0.01"]), then)
+    assert verdict.reason.endswith("; the baseline has classes:declared, weights:yes, this classes:seen, weights:no")
