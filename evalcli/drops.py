@@ -81,7 +81,7 @@ class _Sides(NamedTuple):
 def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *, least: int, on: Basis) -> Verdict:
     """The verdict on a rule about a drop: its value is the drop itself, of values as they are printed."""
     then = baseline.report
-    note, direction = "", _direction(rule.metric, report)
+    note, direction = "", direction_of(rule.metric, report)
     if then is not None:
         before = look_up(then, rule.metric, least)
         sides: _Sides | Verdict = _of_reports(rule, found.value, before, direction, on)
@@ -234,7 +234,7 @@ def _of_reports(rule: Rule, now: Value, then: Found | str, direction: str, on: B
 
 def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why: str) -> Verdict:
     """The drop beside its bound; ``why`` the two values are not paired."""
-    direction = _direction(rule.metric, report)
+    direction = direction_of(rule.metric, report)
     before, now, ends = sides.before, sides.now, sides.ends
     if direction == "zero":
         before, now = abs(before), abs(now)  # and a pair's interval is that of these
@@ -296,7 +296,7 @@ def _independent(now: Value, before: Value) -> tuple[float, float] | None:
     )
 
 
-def _direction(metric: str, report: Report) -> str:
+def direction_of(metric: str, report: Report) -> str:
     """Which values are better; of gaps the lower ones, of what neither the registry nor the report knows the higher."""
     from evalcli.metrics.address import split_address
     from evalcli.metrics.registry import parse

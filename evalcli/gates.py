@@ -13,7 +13,16 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
-from evalcli.drops import Baseline, beyond_range, certain_end, judged_drop, judged_pairs, judged_slices, plainly
+from evalcli.drops import (
+    Baseline,
+    beyond_range,
+    certain_end,
+    direction_of,
+    judged_drop,
+    judged_pairs,
+    judged_slices,
+    plainly,
+)
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
@@ -130,7 +139,7 @@ def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, 
 def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
     name, equals, amount = text.rpartition("=")
     name, amount = name.strip(), amount.strip()
-    if not equals or not name or not amount:
+    if not equals or not name or not amount or (name[-1] in "<>" and "@" not in name):  # a class ends in ]
         fix = f"write {_FLAG[kind]} NAME=NUMBER, as in {_FLAG[kind]} accuracy=0.9"
         raise UsageError(f"{_FLAG[kind]} {text!r} is not NAME=NUMBER", fix=fix)
     if kind == "drop":
@@ -244,7 +253,21 @@ def judge(
     before = baseline if baseline is None or isinstance(baseline, Baseline) else Baseline(baseline)
     if before is not None and before.report is not None:
         _check_comparable(report, before.report)
-    return tuple(_judged(rule, report, before, least, on) for rule in rules)
+    return tuple(_sided(rule, _judged(rule, report, before, least, on), rules, report) for rule in rules)
+
+
+def _sided(rule: Rule, verdict: Verdict, rules: Iterable[Rule], report: Report) -> Verdict:
+    """A verdict that says so where it passed a value for not being too good, and no rule bounds how bad it may be."""
+    from evalcli.metrics.registry import is_registered
+
+    known = is_registered(rule.metric) or rule.metric in report.directions
+    better = direction_of(rule.metric, report) if known else "neither"
+    sides: dict[str, Kind] = {"higher": "min", "lower": "max"}
+    meant = sides.get(better)
+    bounded = any(other.metric == rule.metric and other.kind == meant for other in rules)
+    if verdict.status != "pass" or rule.kind == "drop" or meant is None or bounded:
+        return verdict
+    return replace(verdict, reason=_joined(verdict.reason, f"{better} is better: {_FLAG[meant]} fails what is too bad"))
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:

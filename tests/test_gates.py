@@ -144,6 +144,7 @@ def test_N19_the_reason_shows_the_digits_that_rounding_hides() -> None:
         ("accuracy", "is not NAME=NUMBER"),
         ("=0.9", "is not NAME=NUMBER"),
         ("", "is not NAME=NUMBER"),
+        ("accuracy>=0.9", "'accuracy>=0.9' is not NAME=NUMBER"),
         ("acuracy=0.9", "names no metric"),
         ("accuracy[cat]=0.9", "one number over all classes"),
     ],
@@ -363,3 +364,19 @@ def test_a_drop_says_what_was_set_otherwise() -> None:
     then = replace(now, signature="task:multiclass|classes:declared(2/2)|weights:yes|labels:2e|v:0.1.0")
     (verdict,) = judge(now, parse_rules(drops=["accuracy=0.01"]), then)
     assert verdict.reason.endswith("; the baseline has classes:declared, weights:yes, this classes:seen, weights:no")
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "said"),
+    [
+        (["error_rate=0.1"], [], "lower is better: --max fails what is too bad"),
+        ([], ["accuracy=0.9"], "higher is better: --min fails what is too bad"),
+        (["error_rate=0.1"], ["error_rate=0.9"], ""),
+        (["accuracy=0.1"], ["accuracy=0.9"], ""),
+        ([], ["error_rate=0.9"], ""),
+        (["majority_baseline=0.1"], [], ""),
+    ],
+)
+def test_a_rule_that_only_a_good_model_can_fail_says_so(minimum: list[str], maximum: list[str], said: str) -> None:
+    report = a_report(error_rate=0.5, accuracy=0.5, majority_baseline=0.5)
+    assert [verdict.reason for verdict in judge(report, parse_rules(minimum, maximum))][:1] == [said]
