@@ -172,10 +172,16 @@ def judged_slices(
         where.append(f"'{row.value}'")
     if not verdicts:
         return _none(rule, "missing", f"in the baseline: {unknown[0][1]}")
-    more = ", …" if len(unknown) > _NAMED else ""
-    names = ", ".join(f"'{value}'" for value, _ in unknown[:_NAMED])
+    here = {row.value for row in report.slices if row.by == address.by}
+    gone = [row.value for row in then.slices if row.by == address.by and row.n >= least and row.value not in here]
+    odd = {"not in the baseline": [value for value, _ in unknown], "only in the baseline": gone}
     verdict = gravest(verdicts, harms, where)
-    return _noted(verdict, verdict.n or 0, f"not in the baseline: {names}{more}" if unknown else "")
+    notes = (f"{place}: {_few(values)}" for place, values in odd.items() if values)
+    return _noted(verdict, verdict.n or 0, "; ".join(notes))
+
+
+def _few(values: Sequence[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values[:_NAMED]) + (", …" if len(values) > _NAMED else "")
 
 
 _NAMED = 5

@@ -220,7 +220,9 @@ def test_a_gap_between_slices_gets_worse_as_it_grows_and_each_slice_is_judged_be
     assert worst.reason == "the worst of 2 is 'x', n = 2; 0.9500 before, 0.5500 now"
     (fresh,) = judge(sliced(x=0.9, new=0.1), rules[2:], even)
     assert fresh.status == "pass"
-    assert fresh.reason == "the worst of 1 is 'x', n = 2; 0.9500 before, 0.9000 now; not in the baseline: 'new'"
+    assert fresh.reason == (
+        "the worst of 1 is 'x', n = 2; 0.9500 before, 0.9000 now; not in the baseline: 'new'; only in the baseline: 'y'"
+    )
     (none,) = judge(sliced(new=0.1), rules[2:], even)
     assert none.status == "missing"
     assert none.reason == "in the baseline: no slice 'new'; there are 'x', 'y'"
