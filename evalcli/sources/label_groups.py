@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, UsageError
-from evalcli.sources.naming import FLAGS, near_name
+from evalcli.sources.naming import FLAGS, near_name, no_weight
 from evalcli.sources.usual_names import ID_NAMES, LABEL_NAMES, PREFIXES, SCORE_NAMES, TARGET_NAMES, USUAL_NAMES
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def _optional(name: str | None, *files: Names | None) -> str | None:
         UsageError: none has.
 
     """
-    if name is None or any(file is not None and name in file.kinds for file in files):
+    there = [file for file in files if file is not None]
+    if name is None or any(name in file.kinds for file in there):
         return name
-    listed = ", ".join(repr(each) for file in files if file is not None for each in file.kinds)
-    raise UsageError(f"no column {name!r} to weigh by", fix=f"columns are {listed}; choose with --weight")
+    raise no_weight(name, [each for file in there for each in file.kinds], there[-1].path)
 
 
 def _usual(names: Names, usual: Iterable[str], taken: set[str]) -> str | None:

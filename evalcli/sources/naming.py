@@ -366,6 +366,14 @@ def near_name(name: str, names: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
+def no_weight(name: str, known: Sequence[str], path: str) -> UsageError:
+    """What to say of weights that are in no file."""
+    near = near_name(name, known)
+    hint = "" if near is None else f"; did you mean {near!r}?"
+    fix = f"columns are {', '.join(map(repr, known))}; choose with --weight"
+    return UsageError(f"no column {name!r} to weigh by{hint}", fix=fix, path=path)
+
+
 def _looks_like_data(names: Sequence[str]) -> bool:
     """Whether a header could be a row: a number, a repeated or empty name, or not one usual name in it."""
     known = {*TARGET_NAMES, *LABEL_NAMES, *SCORE_NAMES, *ID_NAMES}

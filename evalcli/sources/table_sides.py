@@ -14,7 +14,7 @@ from evalcli.sources.bounds import parts_of
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.duck import literal
-from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line, repeated_names
+from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line, no_weight, repeated_names
 from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
 from evalcli.sources.unlike import unlike_note
@@ -370,8 +370,7 @@ def find_weight(joined: Joined, name: str | None) -> Column | None:
     for side, table in zip(("target", "preds"), reversed(joined.files), strict=False):
         if name in table.columns:
             return joined.column(name, side)
-    names = ", ".join(repr(each) for table in joined.files for each in table.columns)
-    raise UsageError(f"no column {name!r} to weigh by", fix=f"columns are {names}; choose with --weight")
+    raise no_weight(name, [each for table in joined.files for each in table.columns], joined.files[-1].path)
 
 
 def _gap(noun: str, fix: str, path: str, found: Faulty) -> InputError:

@@ -98,6 +98,7 @@ def test_sides_that_do_not_belong_together_are_refused(columns, asked, words):
         ({"target": "y_cat,y_dgo"}, "no column 'y_dgo'; did you mean 'y_dog'?"),
         ({"pred": "p_cat,p_cat"}, "--pred names 'p_cat' twice"),
         ({"weight": "w"}, "no column 'w' to weigh by"),
+        ({"weight": "y_dgo"}, "no column 'y_dgo' to weigh by; did you mean 'y_dog'?"),
     ],
 )
 def test_what_is_not_there_is_refused(asked, words):

@@ -252,6 +252,8 @@ def test_a_weight_from_the_file_of_targets(tmp_path):
     assert batch.weight.tolist() == [1.0, 3.0]
     with pytest.raises(UsageError, match="no column 'v' to weigh by"):
         open_source(preds, target, weight="v")
+    with pytest.raises(UsageError, match=r"t\.parquet: no column 'W' to weigh by; did you mean 'w'\?"):
+        open_source(preds, target, weight="W")
 
 
 # The rest of the contract
