@@ -8,7 +8,7 @@ all, because a metric that nobody measured must not let a model through, nor bla
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
@@ -27,7 +27,7 @@ from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from evalcli.addresses import Found
     from evalcli.metrics.registry import MetricName
@@ -48,7 +48,8 @@ class Rule:
     """One gate before it meets a report.
 
     ``plain`` is a rule as a first-time user types it (``--min-f1``): the positive class of a binary task, else the
-    macro mean. ``relative`` reads the bound of a drop as a share of the baseline's value.
+    macro mean. ``relative`` reads the bound of a drop as a share of the baseline's value. An ``inherited`` one gives
+    way to another on the same metric, if the task that is found makes it the same.
     """
 
     metric: str
@@ -56,6 +57,7 @@ class Rule:
     bound: float
     plain: bool = False
     relative: bool = False
+    inherited: bool = field(default=False, repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,7 +68,11 @@ class Rule:
         return frozenset({self.metric, *macro})
 
     def replaces(self, other: Rule) -> bool:
-        """Whether both bound the same metric from the same side: ``--min-f1`` and ``--min f1_macro`` do."""
+        """Whether both bound the same metric from the same side, whatever the task."""
+        return self.kind == other.kind and self.names == other.names
+
+    def may_replace(self, other: Rule) -> bool:
+        """Whether they do in some task: ``--min-f1`` is ``--min f1_macro`` unless there are two classes."""
         return self.kind == other.kind and bool(self.names & other.names)
 
     def text(self) -> str:
@@ -133,7 +139,9 @@ def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
 
 def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """All rules, where one that was ``given`` replaces an inherited one on the same metric."""
-    return (*(old for old in inherited if not any(rule.replaces(old) for rule in given)), *given)
+    kept = (old for old in inherited if not any(rule.replaces(old) for rule in given))
+    doubted = (replace(old, inherited=any(rule.may_replace(old) for rule in given)) for old in kept)
+    return (*doubted, *given)
 
 
 def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
@@ -247,7 +255,7 @@ def judge(
         UsageError: a rule about a drop, and no baseline.
 
     """
-    rules = tuple(_resolved(rule, report) for rule in rules)
+    rules = _standing([_resolved(rule, report) for rule in rules])
     if baseline is None and any(rule.kind == "drop" for rule in rules):
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
     before = baseline if baseline is None or isinstance(baseline, Baseline) else Baseline(baseline)
@@ -293,6 +301,12 @@ def _resolved(rule: Rule, report: Report) -> Rule:
     if not rule.plain or binary or not METRICS[rule.metric].averages:
         return rule
     return replace(rule, metric=f"{rule.metric}_macro")
+
+
+def _standing(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Those that no other gives a new bound, now that the task is known."""
+    typed = {(rule.kind, rule.metric) for rule in rules if not rule.inherited}
+    return tuple(rule for rule in rules if not (rule.inherited and (rule.kind, rule.metric) in typed))
 
 
 def _check_comparable(report: Report, baseline: Report) -> None:

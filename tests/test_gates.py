@@ -317,8 +317,7 @@ def test_min_and_max_agree_with_exact_numbers(value: float, bound: float) -> Non
     [
         (plain_rules({"accuracy": 0.99}), parse_rules(["accuracy=0.5"])),
         (parse_rules(["accuracy=0.99"]), plain_rules({"accuracy": 0.5})),
-        (plain_rules({"f1": 0.99}), parse_rules(["f1_macro=0.5"])),
-        (parse_rules(["f1=0.99"]), plain_rules({"f1": 0.5})),
+        (plain_rules({"f1": 0.99}), plain_rules({"f1": 0.5})),
     ],
 )
 def test_a_rule_replaces_its_synonym(old: tuple[Rule, ...], new: tuple[Rule, ...]) -> None:
@@ -382,3 +381,21 @@ def test_a_drop_says_what_was_set_otherwise() -> None:
 def test_a_rule_that_only_a_good_model_can_fail_says_so(minimum: list[str], maximum: list[str], said: str) -> None:
     report = a_report(error_rate=0.5, accuracy=0.5, majority_baseline=0.5)
     assert [verdict.reason for verdict in judge(report, parse_rules(minimum, maximum))][:1] == [said]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "binary", "multiclass"),
+    [
+        (plain_rules({"f1": 0.99}), parse_rules(["f1_macro=0.5"]), ["f1>=0.99", "f1_macro>=0.5"], ["f1_macro>=0.5"]),
+        (parse_rules(["f1_macro=0.99"]), plain_rules({"f1": 0.5}), ["f1_macro>=0.99", "f1>=0.5"], ["f1_macro>=0.5"]),
+        (parse_rules(["f1=0.99"]), plain_rules({"f1": 0.5}), ["f1>=0.5"], ["f1>=0.99", "f1_macro>=0.5"]),
+        (plain_rules({"f1": 0.99}), parse_rules(["f1=0.5"]), ["f1>=0.5"], ["f1_macro>=0.99", "f1>=0.5"]),
+    ],
+)
+def test_what_a_plain_rule_replaces_is_known_with_the_task(
+    old: tuple[Rule, ...], new: tuple[Rule, ...], binary: list[str], multiclass: list[str]
+) -> None:
+    rules = override(old, new)
+    for task, expected in (("binary", binary), ("multiclass", multiclass)):
+        verdicts = judge(a_report(task, f1=0.7, f1_macro=0.7), rules)
+        assert [verdict.rule for verdict in verdicts] == expected
