@@ -117,7 +117,7 @@ def _otherwise(then: str, now: str) -> str:
     >>> _otherwise("task:binary|nan:drop|weights:no|v:0.1.0", "task:binary|nan:error|weights:yes|v:0.1.0")
     'the baseline has nan:drop, weights:no, this nan:error, weights:yes'
     """
-    before, after = (dict(_SETTING.findall(signature)) for signature in (then, now))
+    before, after = ({"cluster": "-", **dict(_SETTING.findall(signature))} for signature in (then, now))
     odd = [key for key in before if key in after and before[key] != after[key]]
     if not odd:
         return ""
@@ -125,7 +125,7 @@ def _otherwise(then: str, now: str) -> str:
     return "the baseline has {}, this {}".format(*sides)
 
 
-_SETTING = re.compile(r"(?<=\|)(ignore|nan|weights|v|classes|labels(?=:seen|:declared)):([^|(]*)")
+_SETTING = re.compile(r"(?<=\|)(ignore|nan|weights|cluster|v|classes|labels(?=:seen|:declared)):([^|(]*)")
 
 
 def _equally_sure(then: Report, now: Report) -> bool:

@@ -365,6 +365,10 @@ def test_a_drop_says_what_was_set_otherwise() -> None:
     then = replace(now, signature="task:multiclass|classes:declared(2/2)|weights:yes|labels:2e|v:0.1.0")
     (verdict,) = judge(now, parse_rules(drops=["accuracy=0.01"]), then)
     assert verdict.reason.endswith("; the baseline has classes:declared, weights:yes, this classes:seen, weights:no")
+    (verdict,) = judge(
+        replace(now, signature=f"{now.signature}|cluster:who"), parse_rules(drops=["accuracy=0.01"]), now
+    )
+    assert verdict.reason.endswith("; the baseline has cluster:-, this cluster:who")
 
 
 @pytest.mark.parametrize(
