@@ -18,7 +18,7 @@ from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.comparing.data import Comparison, MetricRow
 
@@ -104,18 +104,25 @@ def judge_alone(
 
     """
     models = len(comparison.models)
-    return tuple(_judged(comparison, one, least, apart, place) for one in bounds for place in one.places(models))
+    on = [(one.rule, place) for one in bounds for place in one.places(models)]
+    return tuple(_judged(comparison, [rule, *_beside(rule, place, on)], least, apart, place) for rule, place in on)
+
+
+def _beside(rule: Rule, place: int, on: Sequence[tuple[Rule, int]]) -> list[Rule]:
+    """What bounds the same metric of the same model."""
+    return [other for other, at in on if other.metric == rule.metric and at == place]
 
 
 def _judged(
-    comparison: Comparison, bound: Bound, least: int, apart: Mapping[int, Report] | None, place: int
+    comparison: Comparison, rules: Sequence[Rule], least: int, apart: Mapping[int, Report] | None, place: int
 ) -> Verdict:
+    """The verdict on the first of the rules, all of which bound one metric."""
     alone = alone_of(comparison, place)
-    (found,) = judge(alone, [bound.rule], least=least)
+    found = judge(alone, rules, least=least)[0]
     if apart is not None and found.value is not None:
         report = apart[place]
         if report.n == alone.n:
-            (found,) = judge(report, [bound.rule], least=least, on="interval")
+            found = judge(report, rules, least=least, on="interval")[0]
         else:
             reason = f"its interval is of {report.n:,} rows, and {alone.n:,} are compared; judge by --gate-on point"
             found = replace(found, status="missing", reason=reason)

@@ -308,13 +308,14 @@ def test_a_model_is_judged_as_in_a_report_on_it(run, files):
     columns = {"half": HALVES, **dict(zip(("id", "label", "a", "b", "c"), columns_of(files / "all.csv"), strict=True))}
     table(files / "halves.csv", columns)
     gates = ("--min", "accuracy=0.79", "--min", "recall[ham]@half=one=0.8", "--min", "f1_macro@half=*=0.7")
-    gates += ("--max", "accuracy@half:gap=0.01", "--min", "less=0.01", "--min-slice-size", "20")
+    gates += ("--max", "accuracy@half:gap=0.01", "--min", "less=0.01", "--min-slice-size", "20", "--max", "accuracy=1")
     gates += ("--define", "less = recall[ham] - recall[spam]", "--positive", "spam", "-f", "json")
     for basis in ("point", "interval"):
         args = (*gates, "--gate-on", basis)
         found = json.loads(run("compare", "halves.csv", "--pred", "a,b", *args).stdout)["gates"]
         alone = json.loads(run("report", "halves.csv", "--pred", "b", *args).stdout)["gates"]
-        assert len(found) == 5
+        assert len(found) == 6
+        assert not any("is better" in gate["reason"] for gate in found)
         for mine, theirs in zip(found, alone, strict=True):
             ends = {} if basis == "interval" else {"low": None, "high": None}
             assert {name: mine[name] for name in theirs} | ends == theirs | ends | {"rule": f"B:{theirs['rule']}"}
