@@ -139,9 +139,15 @@ def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
 
 def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """All rules, where one that was ``given`` replaces an inherited one on the same metric."""
-    kept = (old for old in inherited if not any(rule.replaces(old) for rule in given))
-    doubted = (replace(old, inherited=any(rule.may_replace(old) for rule in given)) for old in kept)
-    return (*doubted, *given)
+    kept = (kept_beside(old, given) for old in inherited)
+    return (*(old for old in kept if old is not None), *given)
+
+
+def kept_beside(old: Rule, given: Sequence[Rule]) -> Rule | None:
+    """An inherited rule beside those that were ``given``; ``None`` where one of them replaces it."""
+    if any(rule.replaces(old) for rule in given):
+        return None
+    return replace(old, inherited=any(rule.may_replace(old) for rule in given))
 
 
 def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
@@ -255,7 +261,7 @@ def judge(
         UsageError: a rule about a drop, and no baseline.
 
     """
-    rules = _standing([_resolved(rule, report) for rule in rules])
+    rules = _standing([resolved(rule, report.task) for rule in rules])
     if baseline is None and any(rule.kind == "drop" for rule in rules):
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
     before = baseline if baseline is None or isinstance(baseline, Baseline) else Baseline(baseline)
@@ -293,14 +299,13 @@ def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
     return ExitCode.INCONCLUSIVE if "inconclusive" in statuses else ExitCode.PASS
 
 
-def _resolved(rule: Rule, report: Report) -> Rule:
+def resolved(rule: Rule, task: str) -> Rule:
     """A plain rule under its full name, now that the task is known."""
     from evalcli.metrics.registry import METRICS
 
-    binary = report.task == "binary"
-    if not rule.plain or binary or not METRICS[rule.metric].averages:
+    if not rule.plain or task == "binary" or not METRICS[rule.metric].averages:
         return rule
-    return replace(rule, metric=f"{rule.metric}_macro")
+    return replace(rule, metric=f"{rule.metric}_macro", plain=False)
 
 
 def _standing(rules: Sequence[Rule]) -> tuple[Rule, ...]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Option
 
+from evalcli.cli.gate_options import MinAccuracy, MinF1, MinPrecision, MinRecall, plain_bounds
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class CompareGates:
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above
+    min_accuracy: MinAccuracy = None
+    min_precision: MinPrecision = None
+    min_recall: MinRecall = None
+    min_f1: MinF1 = None
     gate_on: Annotated[
         Literal["point", "interval"] | None,
         Option(
@@ -106,22 +111,22 @@ class CompareGates:
     @property
     def typed(self) -> bool:
         """Whether any gate was typed."""
-        return any((self.min, self.max, self.noninferior, self.equivalent, self.max_drop))
+        plain = (bound is not None for bound in plain_bounds(self).values())
+        return any((self.min, self.max, self.noninferior, self.equivalent, self.max_drop, *plain))
 
     def rules(self, known: "Container[str]") -> "Rules":
         """All gates, those of the configuration first; ``known`` are metrics beyond the registry."""
-        from evalcli.comparing.alone import parse_bounds
+        from evalcli.comparing.alone import override, parse_bounds
         from evalcli.comparing.margins import parse_margins
 
         try:
-            bounds = parse_bounds(self.min, self.max, known)
+            bounds = parse_bounds(self.min, self.max, known, plain_bounds(self))
             margins = parse_margins(self.noninferior, self.equivalent, self.max_drop, known)
         except UsageError as e:
             raise UsageError(e.what, fix=e.fix, path=self.origin) from e
         if self.inherited is not None:
             before = self.inherited.rules(known)
-            said = {(one.model, one.rule.kind, one.rule.metric) for one in bounds}
-            bounds = (*(b for b in before.bounds if (b.model, b.rule.kind, b.rule.metric) not in said), *bounds)
+            bounds = override(before.bounds, bounds)
             named = {(one.kind, one.metric) for one in margins}
             margins = (*(m for m in before.margins if (m.kind, m.metric) not in named), *margins)
         return Rules(bounds, margins, self.slice_size, self.basis)

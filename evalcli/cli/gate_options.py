@@ -10,9 +10,34 @@ from evalcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from evalcli.cli.compare_gates import CompareGates
     from evalcli.gates import Basis, Rule
 
 _GATES = "Gates"
+
+MinAccuracy = Annotated[
+    float | None, Option("--min-accuracy", metavar="V", help="Fail below this accuracy.", rich_help_panel=_GATES)
+]
+MinPrecision = Annotated[
+    float | None,
+    Option("--min-precision", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES),
+]
+MinRecall = Annotated[
+    float | None, Option("--min-recall", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES)
+]
+MinF1 = Annotated[
+    float | None, Option("--min-f1", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES)
+]
+
+
+def plain_bounds(gates: "GateOptions | CompareGates") -> dict[str, float | None]:
+    """The bounds that a first-time user types, by metric."""
+    return {
+        "accuracy": gates.min_accuracy,
+        "precision": gates.min_precision,
+        "recall": gates.min_recall,
+        "f1": gates.min_f1,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,20 +58,10 @@ class GateOptions:
     max: Annotated[
         list[str], Option("--max", metavar="NAME=V", help="Fail above V: error_rate=0.1.", rich_help_panel=_GATES)
     ] = ()  # type: ignore[assignment]  # as above
-    min_accuracy: Annotated[
-        float | None, Option("--min-accuracy", metavar="V", help="Fail below this accuracy.", rich_help_panel=_GATES)
-    ] = None
-    min_precision: Annotated[
-        float | None,
-        Option("--min-precision", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES),
-    ] = None
-    min_recall: Annotated[
-        float | None,
-        Option("--min-recall", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES),
-    ] = None
-    min_f1: Annotated[
-        float | None, Option("--min-f1", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES)
-    ] = None
+    min_accuracy: MinAccuracy = None
+    min_precision: MinPrecision = None
+    min_recall: MinRecall = None
+    min_f1: MinF1 = None
     baseline: Annotated[
         str | None,
         Option("--baseline", metavar="REPORT.json", help="A saved report to compare with.", rich_help_panel=_GATES),
@@ -116,13 +131,7 @@ class GateOptions:
     def _own_rules(self, known: "Container[str]") -> "tuple[Rule, ...]":
         from evalcli.gates import parse_rules, plain_rules
 
-        plain = {
-            "accuracy": self.min_accuracy,
-            "precision": self.min_precision,
-            "recall": self.min_recall,
-            "f1": self.min_f1,
-        }
         try:
-            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop, known))
+            return (*plain_rules(plain_bounds(self)), *parse_rules(self.min, self.max, self.max_drop, known))
         except UsageError as e:
             raise UsageError(e.what, fix=e.fix, path=self.origin) from e

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from evalcli.addresses import made_of
 from evalcli.comparing.data import NAMES
 from evalcli.comparing.doubt import ends_of
 from evalcli.errors import UsageError
-from evalcli.gates import Rule, judge, parse_rule, parse_rules
+from evalcli.gates import Rule, judge, kept_beside, parse_rule, parse_rules, plain_rules, resolved
 from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
 
@@ -47,8 +48,15 @@ class Bound:
         return (NAMES.index(self.model),)
 
 
-def parse_bounds(minimum: Iterable[str], maximum: Iterable[str], known: Container[str] = ()) -> tuple[Bound, ...]:
+def parse_bounds(
+    minimum: Iterable[str],
+    maximum: Iterable[str],
+    known: Container[str] = (),
+    plain: Mapping[str, float | None] = MappingProxyType({}),
+) -> tuple[Bound, ...]:
     """Bounds from ``NAME=V`` texts, or ``A:NAME=V``; ``known`` are names that the registry does not have.
+
+    ``plain`` are minimums by the name that a first-time user types.
 
     >>> [(one.model, one.rule.text()) for one in parse_bounds(["mcc=0.5", "A:recall[a:b]=0.8"], ["log_loss=0.3"])]
     [('', 'mcc>=0.5'), ('A', 'recall[a:b]>=0.8'), ('', 'log_loss<=0.3')]
@@ -57,13 +65,19 @@ def parse_bounds(minimum: Iterable[str], maximum: Iterable[str], known: Containe
         UsageError: a name that no metric has, or a bound that no value could meet or miss.
 
     """
-    found = []
+    found = [Bound(rule) for rule in plain_rules(plain)]
     for is_least, texts in ((True, minimum), (False, maximum)):
         for text in texts:
             model, rest = _parted(text)
             (rule,) = parse_rules([rest] if is_least else [], [] if is_least else [rest], known=known)
             found.append(Bound(rule, model))
     return tuple(found)
+
+
+def override(inherited: Iterable[Bound], given: tuple[Bound, ...]) -> tuple[Bound, ...]:
+    """All bounds, where one that was ``given`` replaces an inherited one on the same metric of the same model."""
+    kept = ((old, kept_beside(old.rule, [one.rule for one in given if one.model == old.model])) for old in inherited)
+    return (*(replace(old, rule=rule) for old, rule in kept if rule is not None), *given)
 
 
 def parse_bound(text: str, known: Container[str] = ()) -> Bound:
@@ -88,7 +102,7 @@ def _parted(text: str) -> tuple[str, str]:
 
 def metrics_of(bounds: Iterable[Bound]) -> tuple[str, ...]:
     """The metrics of the registry that bounds read, of all rows or in slices."""
-    known = (parse(one.rule.metric) for one in bounds if is_registered(one.rule.metric))
+    known = (parse(name) for one in bounds for name in sorted(one.rule.names) if is_registered(name))
     return tuple(dict.fromkeys(str(parse(name)) for one in known for name in made_of(one)))
 
 
@@ -104,8 +118,19 @@ def judge_alone(
 
     """
     models = len(comparison.models)
-    on = [(one.rule, place) for one in bounds for place in one.places(models)]
+    on = [(one.rule, place) for one in _standing(bounds, comparison.task) for place in one.places(models)]
     return tuple(_judged(comparison, [rule, *_beside(rule, place, on)], least, apart, place) for rule, place in on)
+
+
+def _standing(bounds: Iterable[Bound], task: str) -> list[Bound]:
+    """Those that no other gives a new bound, now that the task is known."""
+    found = [replace(one, rule=resolved(one.rule, task)) for one in bounds]
+    typed = {(one.model, one.rule.kind, one.rule.metric) for one in found if not one.rule.inherited}
+    return [
+        replace(one, rule=replace(one.rule, inherited=False))
+        for one in found
+        if not (one.rule.inherited and (one.model, one.rule.kind, one.rule.metric) in typed)
+    ]
 
 
 def _beside(rule: Rule, place: int, on: Sequence[tuple[Rule, int]]) -> list[Rule]:

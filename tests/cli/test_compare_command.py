@@ -342,6 +342,25 @@ def test_gates_of_a_configuration_are_replaced_one_by_one(run, files):
     assert run(*args).stderr.startswith("evalcli: gates.toml: ")
 
 
+def test_minimums_of_a_report_in_a_configuration_judge_what_is_compared(run, files):
+    (files / "gates.toml").write_text("min-accuracy = 0.99\nmin-f1 = 0.5\n")
+    args = ("compare", "whole_a.csv", "whole_b.csv", "--config", "gates.toml", "-f", "json", "-m", "accuracy")
+    binary, both = ("--positive", "spam"), ("--task", "multiclass")
+    for task, typed, rules in (
+        (binary, (), ["B:accuracy>=0.99", "B:f1>=0.5"]),
+        (binary, ("--min", "f1_macro=0.1"), ["B:accuracy>=0.99", "B:f1>=0.5", "B:f1_macro>=0.1"]),
+        (both, (), ["B:accuracy>=0.99", "B:f1_macro>=0.5"]),
+        (both, ("--min", "f1_macro=0.1"), ["B:accuracy>=0.99", "B:f1_macro>=0.1"]),
+        (both, ("--min", "B:f1_macro=0.1"), ["B:accuracy>=0.99", "B:f1_macro>=0.5", "B:f1_macro>=0.1"]),
+        (both, ("--min-f1", "0.1"), ["B:accuracy>=0.99", "B:f1_macro>=0.1"]),
+    ):
+        done = run(*args, *task, *typed)
+        gates = json.loads(done.stdout)["gates"]
+        assert [gate["rule"] for gate in gates] == rules
+        assert {gate["rule"]: gate["status"] for gate in gates}["B:accuracy>=0.99"] == "fail"
+        assert done.code == 1
+
+
 def test_an_interval_of_other_rows_than_those_compared_judges_nothing(run, files):
     values = np.random.default_rng(3).normal(size=(3, 400))
     values[0, :2] = np.nan
