@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources import STDIN
+from evalcli.sources.temporary import telling_of_room
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +28,8 @@ class Spool:
             raise UsageError("- reads standard input, but it is closed", fix="pipe a file in, or name one")
         if stream.isatty():
             raise UsageError("- reads standard input, but it is a terminal", fix="pipe a file in, or name one")
-        handle, self.path = tempfile.mkstemp(prefix="evalcli-stdin-")
+        with telling_of_room():
+            handle, self.path = tempfile.mkstemp(prefix="evalcli-stdin-")
         try:
             with os.fdopen(handle, "wb") as copy:
                 while chunk := stream.read(CHUNK):

@@ -9,6 +9,7 @@ from evalcli.sources.distinct import KEPT, SPACE, least_of
 from evalcli.sources.duck import connect
 from evalcli.sources.table_columns import slice_sql
 from evalcli.sources.table_join import Column
+from evalcli.sources.temporary import telling_of_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,8 @@ class Hashes:
     """
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="evalcli-hashes-")
+        with telling_of_room():
+            self._directory = TemporaryDirectory(prefix="evalcli-hashes-")
         self._connection = connect((), self._directory.name, 1)
         self.by = engine(self._connection.execute("SELECT version()").fetchall())
 

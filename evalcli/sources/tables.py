@@ -24,6 +24,7 @@ from evalcli.sources.table import Table
 from evalcli.sources.table_portions import Portion, name_of
 from evalcli.sources.tablefiles import FORMATS, Frame
 from evalcli.sources.tableformat import Engine, Piece
+from evalcli.sources.temporary import telling_of_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +67,8 @@ class Tables:
         found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(one) for one in only]
         whole = whole or [()] * len(paths)
         self._whole = [tuple(one) for one in whole]
-        self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
+        with telling_of_room():
+            self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
         self._closed = threading.Event()

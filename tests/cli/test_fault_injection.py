@@ -208,6 +208,17 @@ def test_X11_no_room_for_the_copy_of_a_table_is_no_fault_of_the_table(
     assert list(tiny_disk.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", ["a.csv", "-"])
+def test_X11_no_place_for_any_temporary_file(spawn: Run, tmp_path: Path, path: str) -> None:
+    """As in a container whose disk can only be read, or where all disks are full."""
+    (tmp_path / "a.csv").write_text("pred,target\n" + "cat,dog\n" * 20)
+    with open("a.csv") as stdin:
+        result = spawn("report", path, stdin=stdin, preexec_fn=limited(resource.RLIMIT_FSIZE, 0))
+    assert result.code == 2
+    assert result.stderr.startswith("evalcli: no temporary file can be made: No usable temporary directory found in [")
+    assert result.stderr.endswith("]; set TMPDIR to a folder that takes files [E6]\n")
+
+
 def test_X02_X11_devices_that_are_full(spawn: Run, files: tuple[str, str], tmp_path: Path) -> None:
     result = spawn("report", *files, "-o", "/dev/full", "-o", "a.json", "--quiet")
     assert (result.code, result.stdout) == (2, "")
