@@ -63,6 +63,8 @@ class Ranks:
     def __enter__(self) -> Self:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # an error is one line, and no stack of C++ before it
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = self.launch.address, str(self.launch.port)
+        import torch.distributed  # noqa: F401  # here and not in the thread, whose errors nobody would catch
+
         failed: list[Exception] = []
         # In a thread, because torch waits for ever for an answer of a rank 0 that hangs while they come together.
         meeting = threading.Thread(target=self._meet, args=(failed,), daemon=True)
@@ -218,6 +220,13 @@ class Ranks:
             teller.join()
 
     def _exchange(self, data: bytes) -> list[bytes]:
+        try:
+            return self._exchanged(data)
+        except Exception as e:  # the others may be in the middle of it, and hear of it when this rank leaves
+            self._told, self.failures = e, ()
+            raise
+
+    def _exchanged(self, data: bytes) -> list[bytes]:
         import torch
         import torch.distributed as dist
 

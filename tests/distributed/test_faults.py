@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,15 @@ def test_X19_a_rank_that(name: str, tables: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.evalcli").exists()
 
 
+def test_X17_a_rank_without_memory_in_the_middle_of_an_exchange(arrays: tuple[Path, Path]) -> None:
+    once = "calls = iter(range(99))\n"  # the fourth: lengths are told, and the others wait for what is so long
+    program = once + BROKEN.format(what="if next(calls) == 3: raise MemoryError", when="_guarded", at="")
+    first, second = ranks(2, "report", *arrays, "--timeout", 100, broken=(1, program))
+    assert (first.code, second.code) == (2, 2), second
+    assert "evalcli: rank 0: another rank is gone, no verdict" in first.stderr
+    assert second.stderr == "evalcli: not enough memory; try a smaller --batch-size [E6]\n"
+
+
 def test_X19_rank_0_that_is_killed_leaves_no_verdict(tables: Path) -> None:
     program = BROKEN.format(what="os.kill(os.getpid(), signal.SIGKILL)", when="settle", at="")
     killed, second = ranks(2, "report", tables, "--timeout", 100, "--quiet", broken=(0, program))
@@ -101,6 +111,19 @@ def test_X19_a_rank_that_never_comes(spawn: Run, tables: Path) -> None:
         "evalcli: rank 1: not all 2 ranks have come together within 2 s; "
         "start all of them; if this is no distributed run, unset RANK and WORLD_SIZE [E6]\n"
     )
+
+
+def test_X17_a_rank_in_which_torch_finds_no_memory_says_that_alone(run: Run, monkeypatch, tables: Path) -> None:
+    class Short:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "torch.distributed":
+                raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.delitem(sys.modules, "torch.distributed", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Short(), *sys.meta_path])
+    result = run("report", tables, "--timeout", 2, env={"RANK": "1", "WORLD_SIZE": "2"})
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == "evalcli: not enough memory; try a smaller --batch-size [E6]\n"
 
 
 def test_T30_a_share_that_changes_while_it_is_read(arrays: tuple[Path, Path]) -> None:
