@@ -145,26 +145,31 @@ class Sum:
             what = f"{about.own[0].name} sees classes by number, and {odd!r} is in some parts only"
             raise InputError(what, fix="write all parts with --labels naming all classes", path=part.path)
 
-    def _called(self, part: Part) -> tuple[str, str]:
-        """What both sides are called in the files of all parts; empty where they have no names, or lie in memory.
+    def _called(self, part: Part) -> tuple[str, str, str]:
+        """What both sides and the weights are called in the files of all parts; empty where they lie in memory, or have
+        no names.
 
         Raises:
             InputError: another column than in the others: what one model said is no part of what another did.
 
         """
         mine, about = self._about, part.about
-        pairs = [("--pred", mine.preds, about.preds), ("--target", mine.target, about.target)]
+        names = [
+            ("--pred", mine.preds.name, about.preds.name),
+            ("--target", mine.target.name, about.target.name),
+            ("--weight", mine.weight or "", about.weight or ""),
+        ]
         found = []
-        for option, here, there in pairs:
-            one = here.name if self._inputs and self._rows else ""
-            other = there.name if about.inputs and about.rows else ""
+        for option, here, there in names:
+            one = here if self._inputs and self._rows else ""
+            other = there if about.inputs and about.rows else ""
             if one and other and one != other:
                 what = f"reads {other!r}, and {self._path} reads {one!r}"
                 raise InputError(what, fix=f"write all parts with the same {option}", path=part.path)
             found.append(one or other)
-        return found[0], found[1]
+        return found[0], found[1], found[2]
 
-    def _name(self, about: About, path: str, columns: tuple[str, str]) -> bool:
+    def _name(self, about: About, path: str, columns: tuple[str, str, str]) -> bool:
         """Take in what both sides and the slices of a part are called, and whether that changes how rows are counted.
 
         Raises:
@@ -179,13 +184,14 @@ class Sum:
             return True
         preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
         preds, target = (
-            replace(one, name=name or one.name) for one, name in zip((preds, target), columns, strict=True)
+            replace(one, name=name or one.name) for one, name in zip((preds, target), columns[:2], strict=True)
         )
         slicers = joined_slicers(mine.slicers, about.slicers, path)
         scanned = mine.scanned
         if scanned is not None and about.scanned is not None:
             scanned = joined_scans(scanned, about.scanned, path)
-        self._about = replace(mine, preds=preds, target=target, slicers=slicers, scanned=scanned)
+        weight = columns[2] or None
+        self._about = replace(mine, preds=preds, target=target, weight=weight, slicers=slicers, scanned=scanned)
         before = mine.preds.labels, mine.target.labels, mine.slicers, _columns(mine.scanned)
         return (preds.labels, target.labels, slicers, _columns(scanned)) != before
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array
     from evalcli.sources.contents import Contents
 
-SCHEMA = "evalcli.part/7"
+SCHEMA = "evalcli.part/8"
 """Raised whenever a part holds something else than before: names, types or states of any kind."""
 FAMILY = "evalcli.part/"
 MOST_BYTES = 1 << 34

@@ -67,6 +67,7 @@ class About:
     inputs: tuple[InputFile, ...]
     notes: tuple[Note, ...]
     slicers: tuple[Slicer, ...] = ()
+    weight: str | None = None
     clustered: str | None = None
     where: str | None = None
     read_as: tuple[tuple[str, str], ...] = ()
@@ -119,7 +120,7 @@ class DescribedSource(Source):
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
         self.slicers, self.clustered, self.scanned = about.slicers, about.clustered, about.scanned
-        self.where, self.read_as = about.where, about.read_as
+        self.weight, self.where, self.read_as = about.weight, about.where, about.read_as
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -180,6 +181,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         inputs=named,
         notes=in_order(source.notes()),
         slicers=source.slicers,
+        weight=source.weight,
         clustered=source.clustered,
         where=source.where,
         read_as=source.read_as,

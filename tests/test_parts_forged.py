@@ -81,20 +81,20 @@ def test_a_forged_description_is_refused(small: bytes, change: dict[str, Any], s
 
 
 def test_another_format_names_the_version_that_wrote_it(small: bytes) -> None:
-    newer = small.replace(b"evalcli.part/7", b"evalcli.part/9").replace(b'"evalcli":"0.1.0"', b'"evalcli":"0.9.0"')
+    newer = small.replace(b"evalcli.part/8", b"evalcli.part/9").replace(b'"evalcli":"0.1.0"', b'"evalcli":"0.9.0"')
     with pytest.raises(InputError) as caught:
         decode(newer, "part")
     assert str(caught.value) == (
-        "part: a part of the format evalcli.part/9, and this evalcli reads evalcli.part/7; "
+        "part: a part of the format evalcli.part/9, and this evalcli reads evalcli.part/8; "
         "merge with evalcli 0.9.0, which wrote it [E3]"
     )
 
 
 def test_a_former_format_of_the_same_version_is_told_as_such(small: bytes) -> None:
     with pytest.raises(InputError) as caught:
-        decode(small.replace(b"evalcli.part/7", b"evalcli.part/3"), "part")
+        decode(small.replace(b"evalcli.part/8", b"evalcli.part/3"), "part")
     assert str(caught.value) == (
-        "part: a part of the format evalcli.part/3, and this evalcli reads evalcli.part/7; "
+        "part: a part of the format evalcli.part/3, and this evalcli reads evalcli.part/8; "
         "write the part again with -o PART.evalcli [E3]"
     )
 
@@ -110,7 +110,7 @@ def _described(kind: Any) -> Any:
 
 def test_the_format_has_another_name_whenever_its_description_changes() -> None:
     said = json.dumps(_described(About)).encode()
-    known = {"evalcli.part/7": "33b113b9038abe3f"}
+    known = {"evalcli.part/8": "41b401ba6aac03de"}
     assert hashlib.sha256(said).hexdigest()[:16] == known[SCHEMA], "raise SCHEMA, and note its description here"
 
 

@@ -114,7 +114,10 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
             source = Relabelled(share.source, preds, target, slicers, scanned, before)
-        source.clustered, source.where, source.read_as = job.selection.cluster, job.selection.where, seen_alike(offers)
+        source.weight, source.clustered, source.where, source.read_as = (
+            *(job.selection.weight, job.selection.cluster, job.selection.where),
+            seen_alike(offers),
+        )
         if job.own and job.choices.confidence is not None and source.clustered is None:
             source.number_rows()
         layout = find_layout(preds, target, job.choices)

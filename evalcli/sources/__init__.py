@@ -46,7 +46,7 @@ def open_source(preds: str, target: str | None, selection: Selection, progress: 
             paths = [copy if path == STDIN else path for path in paths]
         with spoken_of(aliases):
             source = _open(str(paths[0]), paths[1], selection, progress)
-        source.aliases = aliases
+        source.weight, source.aliases = selection.weight, aliases
         source.preds = replace(source.preds, path=aliases.get(source.preds.path, source.preds.path))
         source.target = replace(source.target, path=aliases.get(source.target.path, source.target.path))
         source.closing = undo.pop_all()

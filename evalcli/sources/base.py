@@ -239,6 +239,8 @@ class Source(ABC):
     preds: Field
     target: Field
     weighted: bool = False
+    weight: str | None = None
+    """The name of what rows are weighed by, where that lies in a file."""
     rows: int | None = None
     dropped: int = 0
     """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""

@@ -142,6 +142,23 @@ def test_parts_of_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path
     assert evalcli.merge([held, *saved[:2]]) == evalcli.merge([saved[1], evalcli.merge([saved[0], held])])
 
 
+def test_parts_weighed_by_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path) -> None:
+    saved = []
+    for number, weight in enumerate(("w1", "w1", "w2")):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("pred,target,w1,w2\n" + f"a,{'abc'[number]},1,2\nb,c,3,4\n" * (number + 1))
+        saved.append(tmp_path / f"{number}.evalcli")
+        made = run("report", path, "--weight", weight, "-o", saved[-1], "--quiet")
+        assert made.code == 0, made.stderr
+    held = evalcli.evaluate(["a", "c"], ["a", "b"], weight=[1, 2], partial=True)  # whose weights have no name
+    for tree in (saved, [held, saved[2], saved[0]], [evalcli.merge([held, saved[2]]), saved[1]]):
+        with pytest.raises(InputError, match=r" reads '.*', and .* reads '.*'; write all parts with .*weight="):
+            evalcli.merge(tree)
+    assert evalcli.merge([held, *saved[:2]]) == evalcli.merge([saved[1], evalcli.merge([saved[0], held])])
+    whole = run("report", tmp_path / "[01].csv", "--weight", "w1", "-f", "json")
+    assert run("merge", *saved[:2], "-f", "json").stdout == whole.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
