@@ -15,7 +15,7 @@ from evalcli.errors import InputError
 from evalcli.evidence import Evidence
 from evalcli.own.metrics import class_numbers
 from evalcli.parts import Part, in_order, names_told, order, plan_of
-from evalcli.sources.labels import check_labels, class_order
+from evalcli.sources.labels import TEXTS, check_labels, class_order, texts_in_rows
 from evalcli.sources.scanning import joined_scans
 from evalcli.sources.slicing import joined_slicers
 from evalcli.task import FAMILIES
@@ -228,11 +228,10 @@ class Sum:
             raise _decided_otherwise(gathered.task, task, path) from e
 
     def _all_notes(self, preds: Field, target: Field) -> tuple[Note, ...]:
-        """What was said of the parts; of labels that look alike, what is to say of all."""
-        if preds.labels is None or target.labels is None or self._about.layout.preds != "labels":
+        """What was said of the parts; of their labels what is to say of all."""
+        if self._about.layout.preds != "labels":
             return tuple(self._notes)
-        alike = check_labels(target.labels, preds.labels, target.path)
-        return (*(note for note in self._notes if not note.code.startswith("labels-")), *alike)
+        return notes_of_all(self._notes, preds, target)
 
     def _take(self, part: Part) -> None:
         """Take note of the rows of a part.
@@ -304,6 +303,20 @@ def joined_field(mine: Field, theirs: Field) -> Field:
         labels = class_order({*labels, *theirs.labels})
     name, path, dtype = (min(getattr(mine, one), getattr(theirs, one)) for one in ("name", "path", "dtype"))
     return replace(mine, name=name, path=path, dtype=dtype, labels=labels)
+
+
+def notes_of_all(notes: Iterable[Note], preds: Field, target: Field) -> tuple[Note, ...]:
+    """What was said of some rows each; of labels that look alike, and of rows of several texts, what is to say of all.
+
+    ``preds`` and ``target`` are those of the whole.
+    """
+    said = tuple(notes)
+    if preds.labels is None or target.labels is None:
+        return said
+    alike = check_labels(target.labels, preds.labels, target.path)
+    if any(note.code == TEXTS for note in said):
+        alike += texts_in_rows(target.shape)
+    return (*(note for note in said if note.code != TEXTS and not note.code.startswith("labels-")), *alike)
 
 
 def _content(file: InputFile) -> tuple[str, int, str]:

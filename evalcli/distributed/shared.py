@@ -11,11 +11,10 @@ from evalcli.belonging import joined_readings
 from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError
 from evalcli.evidence import SHOWN, Fault
 from evalcli.faults import side_of
-from evalcli.merging import joined_field
+from evalcli.merging import joined_field, notes_of_all
 from evalcli.parts import in_order, order
 from evalcli.plaindata import fitted
 from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer
-from evalcli.sources.labels import check_labels
 from evalcli.sources.scanning import decided, joined_scans
 from evalcli.sources.share import unlike
 from evalcli.sources.slicing import joined_slicers
@@ -234,10 +233,6 @@ def covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
 
 
 def said_of_all(vouched: Sequence[Any], part: Part) -> tuple[Note, ...]:
-    """What was said of the shares; of labels that look alike, what is to say of all."""
-    notes = tuple(fitted(Note, one) for _, said, _ in vouched for one in said)
-    preds, target = part.about.preds, part.about.target
-    if preds.labels is not None and target.labels is not None:
-        alike = check_labels(target.labels, preds.labels, target.path)
-        notes = (*(note for note in notes if not note.code.startswith("labels-")), *alike)
-    return in_order(notes)
+    """What was said of the shares; of their labels what is to say of all."""
+    notes = (fitted(Note, one) for _, said, _ in vouched for one in said)
+    return in_order(notes_of_all(notes, part.about.preds, part.about.target))

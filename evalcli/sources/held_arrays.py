@@ -128,7 +128,7 @@ class HeldText(StoredArray):
     @property
     def missing(self) -> Array:
         """The rows without a text."""
-        return np.flatnonzero((self._codes < 0).reshape(self._codes.shape[0], -1).any(axis=1))
+        return np.flatnonzero((self._codes < 0).any(axis=tuple(range(1, self._codes.ndim))))
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as int64 places in ``labels``."""

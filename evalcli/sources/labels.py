@@ -23,6 +23,8 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.0*)?")
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _POWER = re.compile(r"-?[0-9]\.[0-9]+e[+-][0-9]{2,3}")
+TEXTS = "texts-in-rows"
+"""The code of what is said where each row holds several texts."""
 TRUTH = {"true": "1", "false": "0"}
 
 
@@ -194,7 +196,7 @@ def texts_in_rows(shape: Sequence[int]) -> tuple[Note, ...]:
         return ()
     text = f"every row holds {each} texts, and each of them is a decision of its own, as of a word"
     fix = "of sets of labels give an (N, L) array of 0 and 1, a column for each label"
-    return (Note("texts-in-rows", f"{text}: {rows * each:,} in {rows:,} rows", fix),)
+    return (Note(TEXTS, f"{text}: {rows * each:,} in {rows:,} rows", fix),)
 
 
 def _crossing(truth: set[str], said: set[str], key: Callable[[str], str]) -> list[tuple[str, str]]:

@@ -144,6 +144,13 @@ def test_partitions_without_rows_are_parts_too(shards: list[str], whole: str, ru
     assert evalcli.merge(values).report()["accuracy"] == 1
 
 
+def test_partitions_of_texts_without_rows_are_parts_too() -> None:
+    truth, said = np.array([["a", "b"], ["b", "c"], ["c", "a"]]), np.array([["a", "b"], ["c", "c"], ["c", "b"]])
+    for here, there in ((said, truth), (said[:, 0], truth[:, 0]), (said.astype(object), truth.astype(object))):
+        parts = [evalcli.evaluate(here[at], there[at], partial=True) for at in (slice(0), slice(2), slice(2, 3))]
+        assert evalcli.merge(parts).report().to_json() == evalcli.evaluate(here, there).to_json()
+
+
 def test_parts_are_saved_sent_and_read_by_the_command_line(
     shards: list[str], whole: str, tmp_path: Path, run: Run
 ) -> None:
