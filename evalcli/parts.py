@@ -240,6 +240,8 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: 
     sampled = None if confidence is None else Sampled(confidence, of_clusters)
     found = part.own.values(own, part.about.slicers, part.path, sampled)
     measured = measured_of_part(part, also, workers)
+    if not part.about.rows:  # nothing shows what they are, and so whether the choices fit
+        measured.plan.refuse_empty(part.outcome.evidence)
     gathered: Pass = replace(part.gathered, plan=measured.plan)
     gathered.check(part.task)
     report = report_of(measured)

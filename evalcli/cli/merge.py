@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from evalcli.parts import Part
 
 Parts = Annotated[
-    list[str], Argument(metavar="PART…", help="Parts written with -o PART.evalcli; a pattern in quotes names many.")
+    list[str],
+    Argument(
+        metavar="PART…",
+        help="Parts written with -o PART.evalcli; a pattern in quotes names many, - is standard input.",
+    ),
 ]
 
 
@@ -46,8 +51,10 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
     from evalcli.merging import check_complete
     from evalcli.merging import merge as add_up
     from evalcli.parts import check_sliced, encode, measured_of_part, report_of_part
+    from evalcli.sources.spool import copied
 
-    total = add_up(_read(files))
+    with ExitStack() as held:
+        total = add_up(_read(files, copied(files, held)))
     part = encode(total) if delivery.takes_part else b""
     if not (delivery.reports or rules):
         return delivery.deliver_part(part)
@@ -78,9 +85,11 @@ def _named(parts: Sequence[str]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _read(files: Sequence[str]) -> Iterator[Part]:
-    """One part after another: only one is held besides the sum."""
-    from evalcli.parts import read_part
+def _read(files: Sequence[str], copy: str | None) -> Iterator[Part]:
+    """One part after another: only one is held besides the sum. ``copy`` is where standard input lies."""
+    from evalcli.partfile import read_bytes
+    from evalcli.parts import decode
+    from evalcli.sources import STDIN
 
     for path in files:
-        yield read_part(path)
+        yield decode(read_bytes(copy if path == STDIN and copy is not None else path), path)

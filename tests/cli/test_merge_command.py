@@ -142,6 +142,26 @@ def test_parts_of_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path
     assert evalcli.merge([held, *saved[:2]]) == evalcli.merge([saved[1], evalcli.merge([saved[0], held])])
 
 
+def test_a_part_comes_through_a_pipe(run: Run, spawn: Run, shards: list[Path]) -> None:
+    first, second, *_ = parts(run, shards)
+    for command in ((first, "-"), ("-", first)):
+        with second.open("rb") as stdin:
+            result = spawn("merge", *command, "-f", "json", stdin=stdin)
+        assert result.stdout == run("merge", first, second, "-f", "json").stdout
+    with second.open("rb") as stdin:
+        result = spawn("merge", "-", "-", stdin=stdin)
+    assert result.stderr == f"evalcli: -: its rows are counted already: {shards[1]}; name every part once [E3]\n"
+
+
+def test_parts_without_rows_alone_are_empty_whatever_was_asked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pred,target\n")
+    made = run("report", tmp_path / "a.csv", "--positive", "yes", "-o", tmp_path / "a.evalcli", "--quiet")
+    assert made.code == 0, made.stderr
+    said = f"evalcli: {tmp_path / 'a.csv'}: there are no rows; check the file and --where [E5]\n"
+    result = run("merge", tmp_path / "a.evalcli", "--min", "accuracy=0.5")
+    assert (result.code, result.stdout, result.stderr) == (2, "", said)
+
+
 def test_parts_weighed_by_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path) -> None:
     saved = []
     for number, weight in enumerate(("w1", "w1", "w2")):
