@@ -112,5 +112,6 @@ class PackedRegion(Region):
             raise self._damaged()
 
     def _damaged(self) -> InputError:
+        self.file.check_unchanged()
         what = f"{plain(self.name)} is damaged: it does not unpack to what its directory says"
         return InputError(what, fix="copy or write the file again", path=self.file.path)

@@ -131,6 +131,17 @@ def test_npz_written_to_a_stream_has_descriptors(npz, read_all):
     assert {name: len(array) for name, array in read_all(npz).items()} == {"a": 9, "b": 3}
 
 
+def test_T30_a_packed_member_that_changed_is_told_as_that(npz):
+    np.savez_compressed(npz, a=np.random.default_rng(0).random(10_000))
+    size = Path(npz).stat().st_size
+    file = open_tensors(npz)
+    with open(npz, "r+b") as written:
+        written.seek(size // 2)
+        written.write(b"\1" * 100)
+    with pytest.raises(EvalError, match="input changed while reading"):
+        file.arrays["a"].read(0, 10)
+
+
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 def test_the_digest_of_a_zip_is_the_same_whatever_was_read(npz, write):
     write(npz, a=np.arange(10), b=np.ones(3))
