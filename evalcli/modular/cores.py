@@ -9,6 +9,7 @@ from evalcli.layout import find_layout
 from evalcli.modular.labels import LabelCore, suits
 from evalcli.modular.passes import PassCore
 from evalcli.sources.base import Field
+from evalcli.sources.held_arrays import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.modular.running import Core
     from evalcli.modular.setup import Setup
+
+
+_PLAIN = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_PLAIN |= {"bool", "bfloat16", "float16", "float32", "float64"}
 
 
 def first_core(setup: Setup, names: tuple[str, ...], sides: Sides, known: Evidence | None) -> Core | None:
@@ -63,11 +68,8 @@ def plain_fields(preds: Any, target: Any) -> tuple[Field, Field] | None:
     """Both sides as fields where they are arrays of numpy or torch, which need no look at their values."""
     found = []
     for name, side in (("preds", preds), ("target", target)):
-        package = type(side).__module__.partition(".")[0]
-        if package not in {"numpy", "torch"} or not hasattr(side, "shape") or not side.shape:
-            return None
-        dtype = str(side.dtype).removeprefix("torch.")
-        if not dtype.startswith(("int", "uint", "bool", "float", "bfloat")) or dtype.startswith("float8"):
+        dtype = str(side.dtype).removeprefix("torch.") if is_plain(side) else None
+        if dtype not in _PLAIN or not side.shape:
             return None
         found.append(Field(name, name, tuple(side.shape), dtype))
     return found[0], found[1]

@@ -17,13 +17,15 @@ from evalcli.classification.task import decide
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
-from evalcli.metrics.arrays import asnumpy, is_host, like, namespace
+from evalcli.metrics.arrays import asnumpy, host_scores, is_host, like, namespace
 from evalcli.metrics.base import Metric
 from evalcli.metrics.counts import ClassCounts, Counts
 from evalcli.metrics.entry import COUNTED
 from evalcli.metrics.registry import evaluate, parse
 from evalcli.modular.waiting import WaitingBatches
+from evalcli.sources.array_source import check_weight
 from evalcli.sources.held_arrays import is_there
+from evalcli.sources.memory import hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +90,8 @@ class LabelCore(Metric):
 
         """
         self._check(preds, target, weight)
+        if weight is not None:
+            weight = _checked(weight, target)
         preds, target = _native(preds), _native(target)
         if self.layout.preds == "columns":
             preds = self._best(preds, target)
@@ -109,7 +113,7 @@ class LabelCore(Metric):
         """Count labels (N,)."""
         if weight is not None:
             preds, target = asnumpy(preds), asnumpy(target)
-            weight = _spread(_native(weight) if hasattr(weight, "shape") else np.asarray(weight), target.shape[0])
+            weight = _spread(weight, target.shape[0])
         if self.choices.ignore_index is None and (self.choices.nan != "drop" or self.layout.preds != "columns"):
             self.counts.update(preds, target, weight)
         elif is_host(preds):
@@ -140,6 +144,8 @@ class LabelCore(Metric):
         if not same:
             if fields is not None:
                 find_layout(*fields, self.choices)  # which says what does not fit
+            else:
+                hold(preds, "preds"), hold(target, "target")  # which say what is no array of values
             what = "a batch of another form than the first" if fields is not None else "a batch of another kind"
             raise InputError(what, fix="give all batches as arrays of one dtype and layout", path="preds")
         if (weight is not None) != self.weighted:
@@ -274,15 +280,26 @@ def _native(array: Any) -> Array:
         return array
     array = array.detach()
     on_host = array.device.type == "cpu" and not is_there(array)
-    return array.numpy() if on_host and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype) else array
+    is_for_numpy = on_host and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype)
+    return array.resolve_neg().numpy() if is_for_numpy else array
+
+
+def _checked(weight: Any, target: Array) -> Array:
+    """Weights as arrays, on the host or where they lie.
+
+    Raises:
+        InputError: they are no numbers, or do not fit the rows.
+
+    """
+    held = hold(weight, "weight")
+    check_weight(held, tuple(target.shape), "weight")
+    return weight if is_there(weight) else held.read(0, held.shape[0])
 
 
 def _spread(weight: Array, rows: int) -> Array:
     """One weight a row as one for each of its elements."""
-    flat = asnumpy(weight).reshape(-1)
-    if flat.shape[0] == rows or not flat.shape[0] or rows % flat.shape[0]:
-        return flat
-    return np.repeat(flat, rows // flat.shape[0])
+    flat = host_scores(weight).reshape(-1)
+    return flat if flat.shape[0] == rows else np.repeat(flat, rows // flat.shape[0])
 
 
 def _widened(counts: Counts, classes: int) -> Counts:

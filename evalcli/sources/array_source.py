@@ -34,6 +34,21 @@ if TYPE_CHECKING:
     from evalcli.sources.tensors import TensorFile
 
 
+def check_weight(weight: StoredArray, target: tuple[int, ...], path: str) -> None:
+    """Refuse what is no weight for each row of a target of this shape, nor for each of its elements.
+
+    Raises:
+        InputError: it holds texts, or is of another length.
+
+    """
+    if weight.labels:
+        what = f"the weights are texts such as {weight.labels[0]!r}"
+        raise InputError(what, fix="give numbers, as of .astype(float)", path=path)
+    if weight.shape not in {target[:1], (target[0], 1), target}:
+        message = f"weights {weight.shape} do not fit targets {target}"
+        raise InputError(message, fix="save one weight for each row", path=path)
+
+
 class ArraySource(Source):
     """Stored arrays, paired by position.
 
@@ -66,12 +81,8 @@ class ArraySource(Source):
         self.target = _field(target, paths[-1])
         self.weighted = weight is not None
         self.rows = self.preds.shape[0]
-        if weight is not None and weight.labels:
-            what = f"the weights are texts such as {weight.labels[0]!r}"
-            raise InputError(what, fix="give numbers, as of .astype(float)", path=path_of(weight, paths[0]))
-        if weight is not None and weight.shape not in {(self.rows,), (self.rows, 1), self.target.shape}:
-            message = f"weights {weight.shape} do not fit targets {self.target.shape}"
-            raise InputError(message, fix="save one weight for each row", path=path_of(weight, paths[0]))
+        if weight is not None:
+            check_weight(weight, self.target.shape, path_of(weight, paths[0]))
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
             self._label_notes += texts_in_rows(self.target.shape)

@@ -80,6 +80,15 @@ class HeldTensor(StoredArray):
         return found
 
 
+def is_plain(side: Any) -> bool:
+    """Whether this is an array of numpy or a tensor of torch with no more to it than its values: no mask, no gaps."""
+    kind = type(side)
+    if kind.__module__ == "numpy":
+        return kind in {np.ndarray, np.memmap}
+    is_tensor = kind.__module__ in {"torch", "torch.nn.parameter"} and hasattr(side, "layout")
+    return is_tensor and str(side.layout) == "torch.strided" and not side.is_nested and not side.is_meta
+
+
 def is_there(side: Any) -> bool:
     """Whether these are numbers on a device whose work nobody should wait for."""
     return hasattr(side, "is_floating_point") and side.device.type in GATHERING
@@ -87,10 +96,10 @@ def is_there(side: Any) -> bool:
 
 def lies_there(preds: Any, target: Any) -> bool:
     """Whether ``preds`` are scores (N, C), on a device that can gather them, of one class for each ``target`` (N,)."""
-    if not hasattr(preds, "is_floating_point") or not hasattr(target, "shape"):
+    if not is_there(preds) or not hasattr(target, "shape"):
         return False
     wide = len(preds.shape) == 2 and preds.shape[1] > 1 and len(target.shape) == 1 and len(preds) == len(target)
-    return wide and preds.device.type in GATHERING and preds.is_floating_point() and not preds.is_sparse
+    return wide and preds.is_floating_point() and not preds.is_sparse
 
 
 def counts_there(preds: Any, target: Any) -> bool:

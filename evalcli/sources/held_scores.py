@@ -81,9 +81,11 @@ def _first_kind(column: Any) -> str | None:
 def _first(column: Any) -> Any:
     if getattr(getattr(column, "dtype", None), "kind", "O") in "biufcM" or isinstance(column, (str, bytes, dict)):
         return None
+    if hasattr(column, "is_floating_point"):  # a tensor
+        return None
     try:
         start = [_plain(cell) for cell in islice(iter(column), _LOOKED_AT)]
-    except TypeError:  # of what has no cells the reader says so
+    except (TypeError, NotImplementedError):  # of what has no cells the reader says so
         return None
     return next((cell for cell in start if cell is not None), None)
 

@@ -66,8 +66,8 @@ def _decoded(item: bytes, name: str) -> str:
 
 
 def _from_torch(tensor: Any, name: str, copies: bool) -> StoredArray:
-    layout, dtype = str(tensor.layout), str(tensor.dtype).removeprefix("torch.")
-    if tensor.is_sparse or "sparse" in layout or tensor.is_nested:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if str(tensor.layout) != "torch.strided" or tensor.is_nested:
         raise InputError("sparse or nested tensors are not predictions", fix="call .to_dense()", path=name)
     if tensor.is_quantized:
         raise InputError("quantized values", fix="call .dequantize()", path=name)
@@ -79,13 +79,18 @@ def _from_torch(tensor: Any, name: str, copies: bool) -> StoredArray:
     tensor = tensor.detach()
     if is_there(tensor) or tensor.device.type != "cpu" or dtype == "bfloat16" or dtype.startswith("float8"):
         return HeldTensor(name, tensor)
-    return HeldArray(name, tensor.resolve_neg().numpy(), copies=copies)
+    try:
+        values = tensor.resolve_neg().numpy()
+    except RuntimeError as e:  # of the inside of torch.func, or of a class of tensors with no plain data
+        what = f"a {type(tensor).__name__} that numpy cannot look into: {e}"
+        raise InputError(what, fix="give a plain tensor, with its values", path=name) from e
+    return HeldArray(name, values, copies=copies)
 
 
 def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
     """Plain Python values: all texts, or all numbers; ``None`` is a missing one."""
     values = list(values)
-    flat = [item for row in values for item in row] if values and isinstance(values[0], (list, tuple)) else values
+    flat = _cells(values, name) if values and isinstance(values[0], (list, tuple)) else values
     if flat is values and any(isinstance(item, bytes) for item in flat):
         flat = values = [_decoded(item, name) if isinstance(item, bytes) else item for item in values]
     texts = sum(isinstance(item, str) for item in flat)
@@ -111,14 +116,24 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         values = [np.nan if item is None else item for item in values] if flat is values else values
     try:
         array = np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as e:
-        raise InputError(f"no array can be made of it: {e}", fix="give numbers in rows of one length", path=name) from e
+    except (ValueError, TypeError, OverflowError, RuntimeError) as e:  # the last from tensors inside
+        fix = "give numbers in rows of one length, tensors as one: torch.stack(…).float()"
+        raise InputError(f"no array can be made of it: {e}", fix=fix, path=name) from e
     if array.dtype.kind in "fuO" and flat and all(isinstance(item, int) for item in flat):
         raise InputError("a whole number is 2^63 or more, or below -2^63", fix="give labels as text", path=name)
     if array.dtype.kind == "O":
         kinds = sorted({type(item).__name__ for item in flat})
         raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers (int, float) or texts", path=name)
     return HeldArray(name, array if len(values) else array.astype(np.int64), copies=copies)
+
+
+def _cells(rows: list[Any], name: str) -> list[Any]:
+    """What stands in lists, row by row."""
+    for row in rows:
+        if not hasattr(row, "__len__"):
+            what = f"holds rows and single values such as {row!r}"
+            raise InputError(what, fix="give every row as many values", path=name)
+    return [item for row in rows for item in row]
 
 
 def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
@@ -133,7 +148,9 @@ def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
         missing = np.asarray(values.isna())
         cells = np.asarray(values.astype(object)).tolist()
         if str(dtype) == "category" and not all(isinstance(cell, str) for cell in values.dtype.categories):
-            return _from_pandas(values.astype(values.dtype.categories.dtype), name, copies)
+            kind = values.dtype.categories.dtype
+            whole_with_gaps = isinstance(kind, np.dtype) and kind.kind in "biu" and missing.any()
+            return _from_pandas(values.astype(np.float64 if whole_with_gaps else kind), name, copies)
         return _from_list([None if gone else cell for cell, gone in zip(cells, missing, strict=True)], name, copies)
     if hasattr(dtype, "tz"):
         return HeldText(name, texts_of(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), UTC_SIGN))
@@ -165,7 +182,7 @@ def _from_polars(values: Any, name: str, copies: bool) -> StoredArray:
         zone = getattr(values.dtype, "time_zone", None)
         plain = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else values
         return HeldText(name, texts_of(plain.to_numpy(), UTC_SIGN if zone else ""))
-    if kind in {"List", "Array", "Time"}:
+    if kind in {"List", "Array", "Time", "Int128", "UInt128"}:
         return _from_list(values.to_list(), name, copies)
     if values.dtype.is_numeric():
         return HeldArray(name, values.to_numpy(), copies=copies)

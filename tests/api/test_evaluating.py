@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from saved_files import save
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import evalcli
 from evalcli.errors import EmptyError, InputError, UsageError
@@ -223,6 +224,9 @@ def test_memory_is_not_copied():
     tracemalloc.stop()
 
 
+with FakeTensorMode():
+    FAKE = torch.zeros(2, 3)
+
 BAD = [
     ([0, 1], [0, 1, 1], {}, InputError, "2 predictions but 3 targets"),
     ([], [], {}, EmptyError, "no rows"),
@@ -236,6 +240,11 @@ BAD = [
     (np.array(["2020-01-01"], "M8[D]"), [0], {}, InputError, "text such as '2020-01-01'"),
     (torch.zeros(2, 3, device="meta"), [0, 1], {}, InputError, "no data"),
     (torch.zeros(2, 2).to_sparse(), [0, 1], {}, InputError, "sparse"),
+    (torch.zeros(2, 2).to_mkldnn(), [0, 1], {}, InputError, r"call \.to_dense\(\)"),
+    (FAKE, [0, 1], {}, InputError, "a FakeTensor that numpy cannot look into: .*; give a plain tensor"),
+    ([torch.ones((), requires_grad=True)] * 2, [0, 1], {}, InputError, r"tensors as one: torch\.stack"),
+    ([[1, 2], 3], [0, 1], {}, InputError, "preds: holds rows and single values such as 3; give every row"),
+    (memoryview(np.zeros((2, 3))), [0, 1], {}, InputError, "a memoryview is no array"),
     (np.ma.masked_array([0, 1], [True, False]), [0, 1], {}, InputError, "masked"),
     ([np.zeros(3), np.zeros(2)], [0, 1], {}, InputError, "a list of 2 arrays"),
     (["a", None], ["a", "a"], {}, InputError, r"preds: 1 prediction is missing \(row 1\); nan='drop' leaves"),
@@ -282,6 +291,14 @@ def test_errors_name_the_side_and_speak_of_keywords(preds, target, more, error, 
     assert "--" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_refused():
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(1)])
+    for sides in ((nested, [0, 1]), ([0, 1], nested)):
+        with pytest.raises(InputError, match="sparse or nested"):
+            evalcli.evaluate(*sides)
+
+
 def test_frames_that_are_no_side_are_refused():
     import pyarrow as pa
 
@@ -314,6 +331,28 @@ def test_missing_numbers_of_columns():
     assert evalcli.evaluate(scores, [1, 1, 0], nan="drop")["accuracy"] == 1
     with pytest.raises(InputError, match="1 prediction is not finite"):
         evalcli.evaluate(scores, [1, 1, 0])
+    for labels in (pd.Series([3, None, 4]), pd.Series(pd.Categorical.from_codes([0, -1, 1], categories=[3, 4]))):
+        assert evalcli.evaluate(labels, [3, 4, 4], nan="drop").data.ignored == 1
+        assert evalcli.evaluate([3, 4, 4], labels, nan="drop")["accuracy"] == 1
+        by = evalcli.evaluate([3, 4, 4], [3, 4, 4], by={"group": labels})
+        assert [row.value for row in by.data.slices] == ["3", "4"]
+
+
+def test_whole_numbers_of_128_bits_are_whole_numbers():
+    labels = polars().Series([1, 2, 3])
+    for kind in (polars().Int128, polars().UInt128):
+        assert evalcli.evaluate(labels.cast(kind), labels)["accuracy"] == 1
+
+
+def test_tensors_in_a_dict_are_not_taken_apart():
+    """Cells that may name classes are looked for in lists: a tensor has none, and its rows are long."""
+    import tracemalloc
+
+    scores = torch.zeros(100, 20_000)
+    tracemalloc.start()
+    evalcli.evaluate({"pred": scores, "target": torch.arange(100)}, scores="logits", metrics="accuracy")
+    assert tracemalloc.get_traced_memory()[1] < 4 * scores.nbytes
+    tracemalloc.stop()
 
 
 def test_texts_of_a_row_are_told_to_be_decisions_of_their_own():

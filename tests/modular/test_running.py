@@ -1,6 +1,7 @@
 """What metric objects do with batches that differ, contradict, or cannot be counted; and where they live."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -137,6 +138,64 @@ def test_texts_need_their_classes():
     assert metric.compute() == 0.5
     with pytest.raises(InputError, match="'9' is none of the classes"):
         metric.update(["9"], ["7"])
+
+
+ROW = torch.tensor([[0.2, 0.8], [0.7, 0.3]])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        (lambda: np.ma.masked_array(ROW.numpy(), [[False, True], [False, False]]), "preds: masked values"),
+        (lambda: ROW.numpy().astype(np.longdouble), "preds: long doubles"),
+        (ROW.to_sparse, "preds: sparse or nested"),
+        (lambda: torch.nested.nested_tensor([ROW[0], ROW[1, :1]]), "preds: sparse or nested"),
+        (lambda: ROW.to("meta"), "preds: a tensor of the meta device"),
+    ],
+)
+def test_what_an_evaluation_refuses_a_metric_refuses(odd, says):
+    """Counts of labels look at arrays of numpy and torch themselves: those with more to them must not slip through."""
+    metric = Accuracy()
+    for _ in range(2):
+        with pytest.raises(InputError, match=says):
+            metric.update(odd(), np.array([0, 1]))
+        metric.update(ROW, np.array([1, 1]))
+    assert metric.compute() == 0.5
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_views_and_subclasses_are_their_values():
+    for scores in (torch._neg_view(-ROW), np.asmatrix(ROW.numpy()), torch.nn.Parameter(ROW)):
+        metric = Accuracy()
+        metric.update(scores, np.array([1, 1]))
+        assert metric.compute() == 0.5
+
+
+@pytest.mark.parametrize(
+    "kind", [list, pd.Series, torch.from_numpy, lambda w: torch.from_numpy(w).bfloat16(), lambda w: w[:, None]]
+)
+def test_weights_are_whatever_an_evaluation_takes(kind):
+    metric = Accuracy()
+    metric.update(ROW, np.array([1, 1]), weight=kind(np.array([3.0, 1.0])))
+    assert metric.compute() == 0.75
+
+
+@pytest.mark.parametrize(
+    ("weight", "says"),
+    [
+        (np.ones(1), r"weights \(1,\) do not fit targets \(2,\)"),
+        (2.0, "a float is no array"),
+        (np.ma.masked_array([1.0, 1.0], [True, False]), "masked"),
+        (np.array([1j, 1]), "complex"),
+        (np.array(["2020-01-01"] * 2, "M8[D]"), "texts such as '2020-01-01'"),
+        ({"w": [1.0, 2.0]}, "a dict is no array"),
+    ],
+)
+def test_weights_that_an_evaluation_refuses_are_refused(weight, says):
+    metric = Accuracy()
+    with pytest.raises(InputError, match=says):
+        metric.update(ROW, np.array([1, 1]), weight=weight)
 
 
 def test_batches_of_another_form():
