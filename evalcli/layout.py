@@ -84,7 +84,7 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
         return _several_labels(preds, target, choices)
     if choices.class_axis is not None and max(len(p), len(t)) == 1:
         message = f"--class-axis {choices.class_axis}, but predictions {preds.shape} have no axis of classes"
-        raise UsageError(message, fix="drop it")
+        raise UsageError(message, fix="drop it", path=preds.path)
     if choices.task == "regression" or choices.scores == "values":
         return _values(preds, target, p, t)
     if p == t:
@@ -147,6 +147,7 @@ def _several_labels(preds: Field, target: Field, choices: Choices) -> Layout:
         raise InputError(
             f"predictions {preds.shape} do not fit targets {target.shape}",
             fix="several labels a row are (N, L) on both sides: one score or prediction for each cell of the target",
+            path=preds.path,
         )
     return Layout("columns" if is_float(preds) and choices.scores != "labels" else "labels", "one-hot", width=p[1])
 
@@ -164,12 +165,12 @@ def _class_columns(preds: Field, choices: Choices, p: Shape, t: Shape) -> Layout
         axis = _checked_axis(choices.class_axis)
         if not (first if axis == 1 else last):
             message = f"with classes on axis {axis}, predictions {p} do not fit targets {t}"
-            raise UsageError(message, fix="check --class-axis")
+            raise UsageError(message, fix="check --class-axis", path=preds.path)
     elif first and last and len(p) > 2:
         message = f"predictions {p} against targets {t} can be read with classes on axis 1 or last"
-        raise UsageError(message, fix="say which with --class-axis 1 or --class-axis -1")
+        raise UsageError(message, fix="say which with --class-axis 1 or --class-axis -1", path=preds.path)
     elif not (first or last):
-        raise _no_fit(p, t)
+        raise _no_fit(preds, p, t)
     else:
         axis = 1 if first else -1
     return Layout("columns", class_axis=axis, width=p[axis], inner=prod(t[1:]))
@@ -193,13 +194,14 @@ def _length_error(preds: Field, target: Field, p: Shape, t: Shape) -> InputError
 def _shape_error(preds: Field, target: Field) -> InputError:
     if len(target.shape) > len(preds.shape) and is_float(target) and not is_float(preds):
         return _swapped(preds, target)
-    return _no_fit(preds.shape, target.shape)
+    return _no_fit(preds, preds.shape, target.shape)
 
 
-def _no_fit(p: Shape, t: Shape) -> InputError:
+def _no_fit(preds: Field, p: Shape, t: Shape) -> InputError:
     return InputError(
         f"predictions {p} do not fit targets {t}",
         fix="targets (N,) go with labels (N,) or scores (N, C); targets (N, d…) with (N, C, d…) or (N, d…, C)",
+        path=preds.path,
     )
 
 

@@ -63,11 +63,16 @@ def test_choices_bend_the_layout():
 
 
 def test_class_axis_settles_what_two_readings_fit():
-    with pytest.raises(UsageError, match=r"\(9, 4, 4\) against targets \(9, 4\).*axis 1 or last; .*--class-axis 1"):
+    with pytest.raises(
+        UsageError,
+        match=r"preds.pt: predictions \(9, 4, 4\) against targets \(9, 4\).*axis 1 or last; .*--class-axis 1",
+    ):
         layout((9, 4, 4), (9, 4))
     assert layout((9, 4, 4), (9, 4), class_axis=1) == Layout("columns", class_axis=1, width=4, inner=4)
     assert layout((9, 4, 4), (9, 4), class_axis=-1) == Layout("columns", class_axis=-1, width=4, inner=4)
-    with pytest.raises(UsageError, match=r"classes on axis 1, predictions \(9, 7, 3\) do not fit targets \(9, 7\)"):
+    with pytest.raises(
+        UsageError, match=r"preds.pt: with classes on axis 1, predictions \(9, 7, 3\) do not fit targets \(9, 7\)"
+    ):
         layout((9, 7, 3), (9, 7), class_axis=1)
     with pytest.raises(UsageError, match=r"--class-axis is 2; it can be 1"):
         layout((9, 7, 3), (9, 7), class_axis=2)
@@ -88,8 +93,9 @@ def test_class_axis_settles_what_two_readings_fit():
     ],
 )
 def test_N22_wrong_shapes_are_named_and_nothing_is_broadcast(preds, target, p, t, says):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         layout(preds, target, p=p, t=t)
+    assert caught.value.path in {"preds.pt", "targets.pt"}
 
 
 def test_swapped_arguments_give_the_command_the_right_way_round():
@@ -105,5 +111,5 @@ def test_N15_an_axis_without_entries_is_empty(shapes):
 
 
 def test_a_class_axis_that_is_not_there_is_a_usage_error():
-    with pytest.raises(UsageError, match=r"--class-axis 1, but predictions \(9,\) have no axis of classes"):
+    with pytest.raises(UsageError, match=r"p: --class-axis 1, but predictions \(9,\) have no axis of classes"):
         find_layout(Field("p", "p", (9,), "int64"), Field("t", "t", (9,), "int64"), Choices(class_axis=1))
