@@ -95,7 +95,7 @@ class LabelCore(Metric):
         preds, target = _native(preds), _native(target)
         if self.layout.preds == "columns":
             preds = self._best(preds, target)
-        preds, target = preds.reshape(-1), target.reshape(-1)
+        preds, target = _flat(preds), _flat(target)
         is_counted_there = weight is None and not is_host(preds) and self.counts.num_classes is not None
         if not is_counted_there and WaitingBatches.suits(preds, target, weight):
             self._waiting.add(preds, target, weight)
@@ -279,9 +279,18 @@ def _native(array: Any) -> Array:
     if is_host(array):
         return array
     array = array.detach()
-    on_host = array.device.type == "cpu" and not is_there(array)
-    is_for_numpy = on_host and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype)
+    is_for_numpy = _is_of_cpu(array) and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype)
     return array.resolve_neg().numpy() if is_for_numpy else array
+
+
+def _flat(labels: Array) -> Array:
+    """Labels (N,), which a CPU has as numpy whatever scores they are the best columns of: both sides are alike."""
+    flat = labels.reshape(-1)
+    return flat.numpy() if not is_host(flat) and _is_of_cpu(flat) else flat
+
+
+def _is_of_cpu(tensor: Any) -> bool:
+    return tensor.device.type == "cpu" and not is_there(tensor)
 
 
 def _checked(weight: Any, target: Array) -> Array:

@@ -111,6 +111,19 @@ def test_ignored_rows(kind):
     assert float(weighted.compute()) == 0.75
 
 
+@pytest.mark.parametrize("nan", ["error", "drop"])
+@pytest.mark.parametrize("truth", [torch.int64, torch.uint8, torch.int16])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32, torch.uint8])
+def test_ignored_rows_of_types_that_numpy_has_and_has_not(kind, truth, nan):
+    """As of a language model that is evaluated on the CPU: both sides come to the count as arrays of one library."""
+    target = torch.tensor([1, 100, 0, 100]).to(truth)
+    scores = torch.tensor([[1, 3], [2, 0], [0, 5], [7, 1]]).to(kind)
+    for preds, labels in ((scores, None), (torch.tensor([1, 0, 1, 0], dtype=torch.uint8), 2)):
+        metric = Accuracy(ignore_index=100, nan=nan, labels=labels)
+        metric.update(preds, target)
+        assert float(metric.compute()) == 0.5
+
+
 @pytest.mark.parametrize(
     ("preds", "target", "error", "says"),
     [
