@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+_ROUNDED = 1 << 53
+"""From here on float64, which has NaN for what is missing, does not tell whole numbers apart."""
+
+
 def hold(values: Any, name: str, *, copies: bool = False) -> StoredArray:
     """Whatever holds one side, as an array that a source reads.
 
@@ -112,8 +116,8 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         if len(shapes) > 1 or len(flat) > 1:
             what = f"a list of {len(flat)} arrays, not one array"
             raise InputError(what, fix="join them first, as with numpy.concatenate or torch.cat", path=name)
-    if gone:
-        values = [np.nan if item is None else item for item in values] if flat is values else values
+    if gone and flat is values:
+        values = _gapped(flat, name)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError, RuntimeError) as e:  # the last from tensors inside
@@ -125,6 +129,30 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         kinds = sorted({type(item).__name__ for item in flat})
         raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers (int, float) or texts", path=name)
     return HeldArray(name, array if len(values) else array.astype(np.int64), copies=copies)
+
+
+def _told_apart(values: Array, name: str) -> Array:
+    """Whole numbers that are floats because some are missing, as long as no two of them become one.
+
+    Raises:
+        InputError: float64 does not hold all of them.
+
+    """
+    if (np.abs(values) >= _ROUNDED).any():
+        raise _rounded(name)
+    return values
+
+
+def _gapped(cells: list[Any], name: str) -> list[Any]:
+    """The same numbers with NaN for what is missing."""
+    if any(isinstance(item, (int, np.integer)) and abs(int(item)) >= _ROUNDED for item in cells):
+        raise _rounded(name)
+    return [np.nan if item is None else item for item in cells]
+
+
+def _rounded(name: str) -> InputError:
+    what = "whole numbers of 2^53 or more beside missing ones, which would be rounded"
+    return InputError(what, fix="give them as text, or leave the missing rows out", path=name)
 
 
 def _cells(rows: list[Any], name: str) -> list[Any]:
@@ -150,7 +178,9 @@ def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
         if str(dtype) == "category" and not all(isinstance(cell, str) for cell in values.dtype.categories):
             kind = values.dtype.categories.dtype
             whole_with_gaps = isinstance(kind, np.dtype) and kind.kind in "biu" and missing.any()
-            return _from_pandas(values.astype(np.float64 if whole_with_gaps else kind), name, copies)
+            if whole_with_gaps:
+                return HeldArray(name, _told_apart(np.asarray(values.astype(np.float64)), name), copies=copies)
+            return _from_pandas(values.astype(kind), name, copies)
         return _from_list([None if gone else cell for cell, gone in zip(cells, missing, strict=True)], name, copies)
     if hasattr(dtype, "tz"):
         return HeldText(name, texts_of(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), UTC_SIGN))
@@ -160,7 +190,8 @@ def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
     if not isinstance(plain, np.dtype) or plain.kind not in "biuf":
         raise InputError(f"a column of {dtype}", fix="give numbers or texts", path=name)
     if plain is not dtype and bool(values.isna().any()):
-        return HeldArray(name, values.to_numpy(dtype=np.float64, na_value=np.nan), copies=copies)
+        with_gaps = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return HeldArray(name, with_gaps if plain.kind == "f" else _told_apart(with_gaps, name), copies=copies)
     return HeldArray(name, values.to_numpy(dtype=plain), copies=copies)
 
 
@@ -185,7 +216,9 @@ def _from_polars(values: Any, name: str, copies: bool) -> StoredArray:
     if kind in {"List", "Array", "Time", "Int128", "UInt128"}:
         return _from_list(values.to_list(), name, copies)
     if values.dtype.is_numeric():
-        return HeldArray(name, values.to_numpy(), copies=copies)
+        array = values.to_numpy()
+        is_gapped = values.dtype.is_integer() and array.dtype.kind == "f"
+        return HeldArray(name, _told_apart(array, name) if is_gapped else array, copies=copies)
     raise InputError(f"a column of {values.dtype}", fix="give numbers or texts", path=name)
 
 

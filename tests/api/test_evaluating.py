@@ -338,6 +338,28 @@ def test_missing_numbers_of_columns():
         assert [row.value for row in by.data.slices] == ["3", "4"]
 
 
+BIG = [1 << 53, (1 << 53) + 1, None]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        lambda values: pd.Series(values, dtype="Int64"),
+        lambda values: pd.Series(pd.Categorical.from_codes([0, 1, -1], categories=values[:2])),
+        lambda values: polars().Series(values),
+        lambda values: pytest.importorskip("pyarrow").array(values),
+    ],
+)
+def test_ids_beside_missing_ones_are_not_rounded_into_one(kind):
+    with pytest.raises(
+        InputError, match=r"2\^53 or more beside missing ones, which would be rounded; give them as text"
+    ):
+        evalcli.evaluate([0, 1, 1], [0, 1, 1], by={"id": kind(BIG)})
+    small = evalcli.evaluate([0, 1, 1], [0, 1, 1], by={"id": kind([7, 8, None])})
+    assert [row.value for row in small.data.slices] == ["7", "8"]
+
+
 def test_whole_numbers_of_128_bits_are_whole_numbers():
     labels = polars().Series([1, 2, 3])
     for kind in (polars().Int128, polars().UInt128):
