@@ -222,13 +222,13 @@ def look_up(
         check_task(name, report.task)
     except UsageError as e:
         return e.told
+    if name.label is None and name.average is None and name.entry.averages and report.task != "binary":
+        return f"not one number in a {report.task} task: say {name.whole}_macro or {name.whole}[CLASS]"
+    if name.entry.needs_scores and report.scores == "labels":
+        return "it needs scores, and the predictions are labels"
     if address is not None:
         return _sliced(report, address, name, least, bound)
     if name.label is None:
-        if name.average is None and name.entry.averages and report.task != "binary":
-            return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
-        if name.entry.needs_scores and report.scores == "labels":
-            return "it needs scores, and the predictions are labels"
         return f"the report does not have it; report again with -m {metric}"
     if report.task == "regression":
         return _of_output(report, str(replace(name, label=None)), name.label)

@@ -107,6 +107,15 @@ def test_metrics_of_scores_are_missing_where_there_are_labels() -> None:
     assert (verdict.status, verdict.reason) == ("missing", "it needs scores, and the predictions are labels")
 
 
+@pytest.mark.parametrize("slices", ["region=EU", "region=*", "region:gap"])
+def test_what_no_report_can_have_is_not_asked_for_again_in_slices(slices: str) -> None:
+    report = replace(a_report(), slices=(SliceRow("region", "EU", 4, {"accuracy": Value(0.5)}),))
+    for metric in ("precision", "auroc_macro"):
+        of_all, sliced = judge(report, parse_rules([f"{metric}=0.5", f"{metric}@{slices}=0.5"]))
+        assert (sliced.status, sliced.reason) == ("missing", of_all.reason)
+        assert "report again" not in sliced.reason
+
+
 def test_class_names_may_hold_equals_signs_and_brackets() -> None:
     rules = parse_rules(["recall[a=b]=0.7", "recall[x]y]=0.7"])
     assert [rule.metric for rule in rules] == ["recall[a=b]", "recall[x]y]"]
