@@ -260,7 +260,7 @@ def share(part: Number, whole: Number) -> str:
     if whole == 0:
         return UNDEFINED
     percent = 100 * part / whole
-    if 0 < percent < 0.5:
+    if 0 < percent <= 0.5:  # which rounds to the even 0
         return "<1%"
     return ">99%" if 99.5 <= percent < 100 else f"{percent:.0f}%"
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalcli.renderers import contents, wording
@@ -40,6 +40,7 @@ def test_N19_more_digits_when_four_would_look_equal() -> None:
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**9))
+@example(1, 199)
 def test_a_share_is_0_only_for_nothing_and_100_only_for_all(part: int, rest: int) -> None:
     whole = part + rest
     assert (wording.share(part, whole) == "0%") == (part == 0)
