@@ -134,11 +134,11 @@ def _labels(comparison: Comparison, screen: Screen) -> list[Text]:
     if not labels:
         return []
     rows = [[screen.say(head, "dim") for head in ("", *versus.label_heads(comparison))]]
-    for label in labels:
+    for label, name in zip(labels, screen.names([label.name for label in labels], _NAME), strict=True):
         style = _style(label.metrics["f1"].differences[1])
         told = versus.label_cells(label)
         cells = [screen.say(text, style if i == 3 else "") for i, text in enumerate(told)]
-        rows.append([screen.name(label.name, _NAME), *cells])
+        rows.append([name, *cells])
     for kept in (9, 7, 6, 5, 4):
         lines = table([row[:kept] for row in rows], "l" + "r" * (kept - 1))
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
@@ -159,10 +159,10 @@ def _flips(comparison: Comparison, screen: Screen) -> list[Text]:
     heads = [screen.say(head, "dim") for head in ("", *_COLUMNS)]
     body = [
         [
-            screen.say("all") if row.name is None else screen.name(row.name, _NAME),
+            screen.say("all") if row.name is None else name,
             *(screen.say(f"{number:,}") for number in _numbers(row)),
         ]
-        for row in rows
+        for row, name in zip(rows, screen.names([row.name or "" for row in rows], _NAME), strict=True)
     ]
     for kept in ((0, 1, 2, 3, 4, 5, 6), (0, 3, 4, 5), (0, 3, 4)):
         lines = table([[row[i] for i in kept] for row in [heads, *body]], "l" + "r" * (len(kept) - 1))

@@ -114,11 +114,11 @@ def _table(rows: list[SliceRow], names: list[str], comparison: Comparison, scree
     count, heads = amount(row.n for row in rows), page_heads(comparison)
     titles = ["", *(heads[i] for i in kept), *map(versus.metric_title, beside), "n"]
     body = [[screen.say(head, "dim") for head in titles]]
-    for row in rows:
+    for row, label in zip(rows, screen.names([row.value for row in rows], room.name), strict=True):
         metric = row.metrics[first]
         found, cells = metric.differences[1], slice_cells(metric)
         style = {"better": "green", "worse": "red"}.get("" if found is None else found.verdict, "")
         numbers = [screen.say(cells[i], style if i == 2 else "") for i in kept]
         numbers += [screen.say(versus.both(row.metrics[name])) for name in beside]
-        body.append([screen.name(row.value, room.name), *numbers, screen.say(count(row.n))])
+        body.append([label, *numbers, screen.say(count(row.n))])
     return table(body, "l" + "r" * (len(titles) - 1))

@@ -178,12 +178,12 @@ def _table(rows: list[SliceRow], comparison: Comparison, screen: Screen, room: _
     behind = [f"{usual} − best", f"{versus.level(comparison)} interval", "Holm"][: room.behind]
     heads = ["", "best", *(f"{comparison.models[place].name}  " for place in models), *behind, "n"]
     body = [[screen.say(head, "dim") for head in heads]]
-    for row in rows:
+    for row, name in zip(rows, screen.names([row.value for row in rows], room.name), strict=True):
         metric, found = row.metrics[comparison.metrics[0].name], _behind(comparison, row)
         best = screen.say(comparison.models[row.reference].name, "bold" if is_another(comparison, row) else "")
         values = [screen.say(_value(metric, place, row.reference)) for place in models]
         told = _told(metric, found)[: room.behind]
         style = "red" if is_shown(comparison, row) else ""
         cells = [screen.say(text, style if i == 0 else "") for i, text in enumerate(told)]
-        body.append([screen.name(row.value, room.name), best, *values, *cells, screen.say(count(row.n))])
+        body.append([name, best, *values, *cells, screen.say(count(row.n))])
     return table(body, "l" + "r" * (len(heads) - 1))

@@ -25,6 +25,8 @@ PROSE = 100
 """Where sentences wrap, however wide the screen."""
 NAME = 60
 """Cells of a class name before it is cut."""
+_LEAST_TOLD_APART = 6
+"""Cells that hold the first of a name and what it differs in."""
 
 _ASCII = str.maketrans(
     {"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": "", "−": "-", "τ": "tau"}
@@ -60,7 +62,13 @@ class Screen(NamedTuple):
 
     def name(self, text: str, limit: int = NAME) -> Text:
         """A text from the input: escaped, cut to ``limit`` cells; quoted where blanks would not be seen."""
-        shown = visible(text if text and text == text.strip() else f'"{text}"', limit)
+        return self._named(visible(_in_sight(text), limit))
+
+    def names(self, texts: Sequence[str], limit: int = NAME) -> list[Text]:
+        """As ``name`` each, where those that would be cut to the same keep what they differ in."""
+        return [self._named(shown) for shown in told_apart([_in_sight(text) for text in texts], limit)]
+
+    def _named(self, shown: str) -> Text:
         if self.encoding.startswith("utf") and not shown.isascii() and re.search(_RIGHT_TO_LEFT, shown):
             shown = f"{_MARK}{shown}{_MARK}"
         return styled(self._encodable(shown))
@@ -73,6 +81,44 @@ class Screen(NamedTuple):
         if self.encoding.startswith("utf"):
             return text
         return text.translate(_ASCII).encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+
+def _in_sight(text: str) -> str:
+    return text if text and text == text.strip() else f'"{text}"'
+
+
+def told_apart(texts: Sequence[str], limit: int) -> list[str]:
+    """Texts made visible and cut to ``limit`` cells; those that would be cut to the same keep what they differ in.
+
+    >>> told_apart(["2024-03-31 00:00:00+00:00", "2024-03-31 01:00:00+00:00", "2024"], 12)
+    ['202…00:00…00', '202…01:00…00', '2024']
+    """
+    shown = [visible(text, limit) for text in texts]
+    alike: dict[str, list[int]] = {}
+    for place, cut in enumerate(shown):
+        alike.setdefault(cut, []).append(place)
+    for cut, places in alike.items():
+        whole = [visible(texts[place]) for place in places]
+        if len(set(whole)) > 1 and limit >= _LEAST_TOLD_APART:
+            begin, head = _differing(whole, limit), _begun(cut, limit // 4)
+            rests = told_apart([text[begin:] for text in whole], limit - 1 - cell_len(head))
+            for place, rest in zip(places, rests, strict=True):
+                shown[place] = f"{head}…{rest}"
+    return shown
+
+
+def _differing(texts: Sequence[str], limit: int) -> int:
+    """Where they begin to differ, or where the word or number does in which that is, if it is short."""
+    least, most = min(texts), max(texts)
+    begin = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))
+    word = re.split(r"\W", texts[0][:begin])[-1]
+    return begin - len(word) if len(word) <= limit // 4 else begin
+
+
+def _begun(text: str, cells: int) -> str:
+    while cell_len(text) > cells:
+        text = text[:-1]
+    return text
 
 
 def styled(text: str, style: str = "") -> Text:

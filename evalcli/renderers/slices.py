@@ -43,7 +43,7 @@ def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen, lea
         sides = sides[: len(numbers[0]) - 1] + "r"
         right = table(numbers, sides)
     room = max(screen.width - INDENT - 2 - max(line.cell_len for line in right), _LEAST_NAME)
-    labels = [Text(), *(screen.name(row.value, min(NAME, room)) for row in shown)]
+    labels = [Text(), *screen.names([row.value for row in shown], min(NAME, room))]
     width = max(label.cell_len for label in labels) + 2
     drawn = [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
     more = f"; {len(rows) - len(shown):,} more in the JSON" if len(rows) > len(shown) else ""

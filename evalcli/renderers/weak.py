@@ -47,6 +47,6 @@ def _table(scan: Scan, shown: tuple[WeakSlice, ...], screen: Screen) -> list[Tex
         if taken + min(least, longest) <= screen.width - INDENT:
             break
     room = max(screen.width - INDENT - 2 - taken, _LEAST_NAME)
-    labels = [screen.say(""), *(screen.name(named(row), min(NAME, room)) for row in shown)]
+    labels = [screen.say(""), *screen.names([named(row) for row in shown], min(NAME, room))]
     width = max(label.cell_len for label in labels) + 2
     return [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
