@@ -98,7 +98,7 @@ def _name(argument: Any) -> str:
 
 def _value(param: Any) -> str:
     choices = getattr(param, "choices_shown", ())
-    return "|".join(choices) or param.metavar or "VALUE"
+    return param.metavar or "|".join(choices) or "VALUE"
 
 
 def _panel(title: str, rows: list[tuple[str, str, str]]) -> Any:

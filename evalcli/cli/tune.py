@@ -17,6 +17,7 @@ from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     ExecutionOptions,
     Files,
+    Format,
     InputOptions,
     OutputOptions,
     selection,
@@ -76,6 +77,27 @@ class AimOptions:
         return tuning.cost(self.cost) if self.cost is not None else tuning.maximize(self.maximize or "f1")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ThresholdOutputOptions(OutputOptions):
+    """What is printed, and which files are written."""
+
+    format: Annotated[
+        Format | None,
+        Option("-f", "--format", metavar="rich|json", help="Format on standard output.", rich_help_panel="Output"),
+    ] = None
+    output: Annotated[
+        list[str],
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write .json, for --threshold @FILE, or .txt as well; repeatable.",
+            rich_help_panel="Output",
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    quiet: Annotated[bool, Option("--quiet", help="Write files only.", rich_help_panel="Output")] = False
+
+
 @flattened
 @by_first
 def tune(
@@ -84,7 +106,7 @@ def tune(
     inputs: InputOptions,
     deciding: TaskOptions,
     executing: ExecutionOptions,
-    output: OutputOptions,
+    output: ThresholdOutputOptions,
 ) -> ExitCode:
     """Choose the threshold of a binary task, or one for each label: the best of all scores that occur, cut with >=.
 

@@ -239,3 +239,13 @@ def test_a_pipe_learns_that_predicting_nothing_is_cheaper(run, arrays):
     assert "no_positives" not in tuned(run, *files, "--cost", "fp=1,fn=20")
     run("tune", *files, "--cost", "fp=20,fn=1", "-o", "tuned.json")
     assert run("report", *files, "--threshold", "@tuned.json").code == 0
+
+
+def test_the_help_names_the_formats_of_a_threshold_and_no_others(run, table, tmp_path):
+    shown = run("tune", "--help", env={"COLUMNS": "120"}).stdout
+    assert "--format rich|json " in shown
+    assert "Write .json, for --threshold @FILE, or .txt" in shown
+    name = table(*drawn())
+    for output in ("tuned.json", "tuned.txt"):
+        assert run("tune", name, "--positive", "spam", "-o", output, "--quiet").code == 0
+        assert (tmp_path / output).stat().st_size
