@@ -48,7 +48,14 @@ def test_slices_of_time_are_in_its_order_and_the_worst_is_named(make, names) -> 
 
 
 @pytest.mark.parametrize(
-    "names", [["1234", "2024", "2025"], ["2024-01", "2024-02", "2024-13"], [f"2024-01-01 {i:02}:00" for i in range(32)]]
+    "names",
+    [
+        ["1234", "2024", "2025"],
+        ["2024-01", "2024-02", "2024-13"],
+        ["2024-01,m", "2024-02,m", "2024-03,f"],
+        [f"2024-01-01 {i:02}:00,m" for i in range(4)],
+        [f"2024-01-01 {i:02}:00" for i in range(32)],
+    ],
 )
 def test_what_is_no_time_or_too_much_has_the_worst_first(make, names) -> None:
     text = plain(with_slices(make([[3, 1], [0, 2]]), names), None)
