@@ -17,7 +17,7 @@ world, who count rows for training."""
 
 
 class Band(NamedTuple):
-    """The classes of one band: how many, their rows together, and the means over them by metric."""
+    """The classes of one band: how many, their rows or weights together, and the means over them by metric."""
 
     name: str
     classes: int
@@ -32,9 +32,13 @@ def bands(report: Report) -> list[Band]:
     supports = classrows.supports(report.per_class)
     there = report.per_class[0].metrics
     columns = {name: classrows.values(report.per_class, name) for name in contents.CLASS_COLUMNS if name in there}
+    total = sum(supports)
+    unit = report.n / total if report.weighted and total else 1  # weights have none, and their sums are rounded
+    rows = [round(support * unit, 9) for support in supports]
     found, most = [], inf
     for name, least in BANDS:
-        places = [place for place, support in enumerate(supports) if least <= support < most]
+        begin = least if least > 1 else 0  # a row of little weight is one
+        places = [place for place, held in enumerate(rows) if supports[place] and begin <= held < most]
         if places:
             means = {
                 one: sum(column[place] or 0.0 for place in places) / len(places)  # as in a macro mean, 0/0 is 0
@@ -52,7 +56,7 @@ def cells(report: Report) -> tuple[list[str], list[list[str]]]:
     if not found:
         return [], []
     count = wording.amount(band.rows for band in found)
-    heads = ["classes", "rows", *(contents.CLASS_COLUMNS[name] for name in found[0].metrics)]
+    heads = ["classes", contents.counted(report), *(contents.CLASS_COLUMNS[name] for name in found[0].metrics)]
     lines = [
         [band.name, f"{band.classes:,}", count(band.rows), *(wording.ratio(value) for value in band.metrics.values())]
         for band in found

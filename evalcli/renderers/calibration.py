@@ -23,7 +23,9 @@ def calibration_lines(report: Report, screen: Screen) -> list[Text]:
     if calibration is None or not bins:
         return []
     count = wording.amount(one.n for one in bins)
-    heads = [screen.say(head, "dim") for head in (f"P({calibration.of})", "rows", "mean", "came true")]
+    heads = [
+        screen.say(head, "dim") for head in (f"P({calibration.of})", contents.counted(report), "mean", "came true")
+    ]
     rows = [heads]
     for one in bins:
         numbers = (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy))

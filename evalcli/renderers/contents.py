@@ -231,6 +231,11 @@ def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
     return [(target, guess, count, supports.get(target, 0)) for target, guess, count in pairs[:MAX_LISTED]]
 
 
+def counted(report: Report) -> str:
+    """What stands above numbers of rows, which are sums of weights where rows weigh."""
+    return "weight" if report.weighted else "rows"
+
+
 def _standing_out(report: Report) -> list[tuple[str, str, Number]]:
     """The pairs of labels that errors made independently of each other would hardly give."""
     squares = dict(zip(report.classes, report.confusion.labels or (), strict=False))

@@ -184,7 +184,7 @@ def _pairs(report: Report) -> str:
     """The most confused classes, where there are too many for a matrix."""
     pairs = (report.confusion.pairs or ())[: contents.MAX_LISTED]
     rows = [[text(target, NAME), text(said, NAME), f"{count:,.15g}"] for target, said, count in pairs]
-    return table("Most confused", ("target", "prediction", "rows"), rows, (1,)) if rows else ""
+    return table("Most confused", ("target", "prediction", contents.counted(report)), rows, (1,)) if rows else ""
 
 
 def _metrics(report: Report) -> str:

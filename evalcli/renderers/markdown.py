@@ -177,7 +177,9 @@ def _calibration(report: Report) -> list[str]:
     rows = [
         (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy)) for one in bins
     ]
-    block = table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
+    block = table(
+        (f"probability ({report.calibration.of})", contents.counted(report), "mean", "came true"), "lrrr", rows
+    )
     facts = "\n".join(f"- {markdown(fact)}" for fact in contents.calibration_facts(report))
     return ["## Calibration", block, *([facts] if facts else [])]
 

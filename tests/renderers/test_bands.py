@@ -41,3 +41,34 @@ def test_they_are_shown_where_there_are_several():
         report, *_ = report_of(sizes)
         assert bands(report) == []
         assert "By support" not in render(report, "rich") + render(report, "markdown")
+
+
+@pytest.mark.parametrize("factor", [0.001, 1.0, 1000.0])
+def test_no_unit_of_weights_moves_a_class_to_another_band(factor):
+    report, preds, target = report_of(SIZES)
+    weights = np.random.default_rng(1).choice([0.5, 1.5], len(target))
+    heavy, light = (
+        evaluate(MemorySource(preds, target, weight=weights * unit), Choices(), Execution()) for unit in (factor, 1.0)
+    )
+    assert [(band.name, band.classes) for band in bands(heavy)] == [(band.name, band.classes) for band in bands(light)]
+    assert sum(band.classes for band in bands(heavy)) == len(SIZES)
+    assert [band.rows for band in bands(heavy)] == pytest.approx([factor * band.rows for band in bands(light)])
+    even = evaluate(MemorySource(preds, target, weight=np.full(len(target), factor)), Choices(), Execution())
+    assert [(band.classes, band.metrics) for band in bands(even)] == [
+        (band.classes, pytest.approx(band.metrics)) for band in bands(report)
+    ]
+
+
+def test_numbers_of_rows_are_called_weights_where_rows_weigh():
+    rng = np.random.default_rng(2)
+    target = rng.integers(0, 2, 100)
+    scores = np.clip(target * 0.4 + 0.3 + 0.2 * rng.normal(size=100), 0.01, 0.99)
+    plain, weighed = (
+        evaluate(MemorySource(scores, target, weight=weights), Choices(), Execution())
+        for weights in (None, np.full(100, 0.5))
+    )
+    for form in ("rich", "markdown"):
+        texts = [render(one, form).partition("Calibration")[2] for one in (plain, weighed)]
+        lines = [next(line for line in text.split("\n") if "mean" in line) for text in texts]
+        assert ["rows" in line for line in lines] == [True, False]
+        assert ["weight" in line for line in lines] == [False, True]
