@@ -15,6 +15,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if BLOCK.search(page.read_text("utf-8"))
 ]
+METHODS = (ROOT / "docs" / "uncertainty.md").read_text("utf-8").partition("## Which interval")[2].partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -32,6 +33,23 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 
 def test_the_readme_and_the_guide_show_python():
     assert {"README.md", "python.md", "machines.md"} <= {page.name for page in PAGES}
+
+
+def test_the_page_on_uncertainty_names_the_method_of_every_number():
+    """A row of its table for each method that reports of all tasks have."""
+    import evalcli
+
+    told = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]*\|(.*?)\|", METHODS, re.MULTILINE))))
+    samples = ROOT / "sample_data"
+    reports = [
+        evalcli.evaluate(samples / "digits.csv", by="split"),
+        evalcli.evaluate(samples / "cancer.parquet", positive="malignant"),
+        evalcli.evaluate(samples / "cancer.parquet", positive="malignant", metrics="ks,aurc,recall_at_precision0.9"),
+        evalcli.evaluate(samples / "segments.csv"),
+        evalcli.evaluate(samples / "diabetes.csv", task="regression", metrics="medae,mae,r2,kendall,max_error"),
+    ]
+    found = {value.method for report in reports for value in report.data.metrics.values()} - {None}
+    assert {"wilson", "bins", "hall", "jackknife", "order"} < found <= told
 
 
 @pytest.fixture
