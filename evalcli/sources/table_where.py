@@ -137,13 +137,15 @@ def parse_condition(tables: Tables, where: str, columns: Sequence[str]) -> Condi
     try:
         duckdb.SQLExpression(where)
     except duckdb.Error as error:
-        raise UsageError(f"--where is not one SQL expression: {_first_line(error)}", fix=_AS_IN) from error
+        fix = _unquoted(where, columns) or _AS_IN
+        raise UsageError(f"--where is not one SQL expression: {_first_line(error)}", fix=fix) from error
     sql = f"SELECT 1 WHERE (\n{where}\n)"
     parsed = json.loads(tables.query("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
     if parsed["error"]:
         raise UsageError(f"--where is not one SQL expression: {parsed['error_message']}", fix=_AS_IN)
     nodes = list(_walk(parsed["statements"][0]["node"]["where_clause"]))
     _check_constant(tables, nodes, {name.lower() for name in columns})
+    _check_quotes(nodes, columns)
     found = {name for node, _ in nodes for name in _names(node)}
     others = {name for node, parent in nodes for name in _names(node) if not _calculates(parent)}
     ordered = {
@@ -239,6 +241,19 @@ def no_row(where: str, path: str) -> EmptyError:
     return EmptyError(f"no row satisfies --where {where!r}", fix=fix, path=path)
 
 
+def _check_quotes(nodes: list[tuple[dict[str, Any], Any]], columns: Sequence[str]) -> None:
+    """Refuse a column in the quotes of a text: compared with another text it keeps all rows or none."""
+    names = {name.lower(): name for name in columns}
+    for node, parent in nodes:
+        name = names.get(str(node["literal"]["text"]).lower()) if _quoted_text(node) is not None else None
+        if name is not None and parent is not None and not any(_names(one) for one, _ in _walk(parent)):
+            text = node["literal"]["text"]
+            raise UsageError(
+                f"--where takes '{text}' for a text, since it stands in single quotes",
+                fix=f"write the column as {spelled(name)}",
+            )
+
+
 def numbers(tables: Tables, table: Table, names: Sequence[str]) -> dict[str, str]:
     """Which text columns hold numbers in every cell that is not empty, and the SQL type that holds them exactly.
 
@@ -271,6 +286,8 @@ def _type(plain: bool | None, long: bool, length: int | None, whole: bool | None
 
 def explain(what: str, condition: Condition, columns: Sequence[str], texts: Sequence[str]) -> str:
     """What mends an error of the engine about the expression; ``texts`` are the text columns that it names."""
+    if unquoted := _unquoted(condition.text, [column.partition(".")[2] for column in columns]):
+        return unquoted
     missing = re.search(r'Referenced column "(.+?)" not found', what)
     if missing:
         name = missing[1]
@@ -289,6 +306,15 @@ def explain(what: str, condition: Condition, columns: Sequence[str], texts: Sequ
             return f"{texts[0]!r} is text: compare {name}::{moment[1]}"
         return f"{texts[0]!r} is text: compare {name}::DOUBLE, or TRY_CAST({name} AS DOUBLE) if some are no numbers"
     return _listed(columns)
+
+
+def _unquoted(where: str, columns: Sequence[str]) -> str | None:
+    """How to write a column whose name is no word, where it stands without quotes."""
+    odd = [name for name in columns if re.match(r"[A-Za-z_]", name) and spelled(name) != name]
+    for name in odd:
+        if re.search(rf"""(?<![\w"']){re.escape(name)}(?![\w"'])""", where):
+            return f"write the column in double quotes: {spelled(name)}"
+    return None
 
 
 def spelled(name: str) -> str:

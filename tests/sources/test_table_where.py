@@ -191,6 +191,28 @@ def test_what_is_wrong_with_a_condition_is_a_usage_error(table, where, words):
     assert "write it again" not in message
 
 
+@pytest.mark.parametrize(
+    "where",
+    ["'region' != 'EU'", "'Region' = 'EU'", "'region' IN ('EU')", "lower('region') <> 'eu'", "age > 2 AND 'region' < 'x'"],
+)
+def test_a_column_in_the_quotes_of_a_text_is_not_every_row(table, where):
+    refusal(table, where, "since it stands in single quotes; write the column as Region")
+
+
+def test_a_text_may_be_called_as_a_column_is(table):
+    refusal(table, "region = 'region'", "no row satisfies", kind=EmptyError)
+    assert kept(table, "region = 'age' OR age > 0") == kept(table, "1 = 1 AND age > 0")
+
+
+@pytest.mark.parametrize("where", ["net age > 3", "cat.score > 3", "cat.score", "a-b > 3"])
+def test_a_column_that_is_no_word_wants_double_quotes(tmp_path, where):
+    path = tmp_path / "f.csv"
+    path.write_text("target,pred,net age,cat.score,a-b,cat\na,a,3,1,5,x\na,b,4,2,6,y\n")
+    name = where.removesuffix(" > 3")
+    refusal(path, where, f'write the column in double quotes: "{name}"')
+    assert kept(path, f'"{name}" > 0') == 2
+
+
 def test_a_damaged_file_is_not_blamed_on_the_condition(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("target,pred,age\na,a,1\na,a\n")
