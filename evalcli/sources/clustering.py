@@ -41,7 +41,7 @@ def cluster_sql(joined: Joined, name: str) -> str:
     known |= {} if joined.target is None else dict.fromkeys(joined.target.columns, "target")
     if name not in known:
         raise no_column(name, known, joined.preds.path, joined.preds.noun)
-    column: Column = joined.column(name, known[name])
+    column: Column = joined.single(name, known[name], "--cluster")
     text = slice_sql(column)
     number = f"TRY_CAST({text} AS BIGINT)"
     digest = f"CAST(md5_number_lower({text}) >> 1 AS BIGINT)"

@@ -107,6 +107,7 @@ def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -
 
     """
     sides = _alone(tables, table, name, replace(selection, nan="error"))
+    sides.joined.single(name, "preds", "--weight")
     sides.check_numbers(sides.preds[0], "weight")
     return _read_scores(sides, is_truth=True).placed(table)
 
@@ -120,12 +121,13 @@ def read_slices(tables: Tables, table: Table, name: str, bounds: tuple[str, ...]
 
     """
     joined = Joined(tables, table, None)
+    one = joined.single(name, "preds", "--by")
     if bounds:
         from evalcli.sources.table_bounds import check_cut
 
         sides = _alone(tables, table, name, replace(selection, nan="wrong"))
         check_cut(sides, sides.preds[0], bounds)
-    column = column_slices(joined, joined.column(name, "preds"), bounds)
+    column = column_slices(joined, one, bounds)
     column = replace(column, ranged=column.ranges is not None and not bounds)
     (slicer,) = read_slicers(joined, (column,), "")
     rows = int(tables.query(f"SELECT count(*) {joined.source()}").fetchall()[0][0])

@@ -100,7 +100,7 @@ class Joined:
                     path=table.path,
                 )
         for side in self._used if self.key is not None else ():
-            self.column(self.key or "", side)
+            self.single(self.key or "", side, "--id")
         if where is not None:
             self._check_where(where)
 
@@ -124,6 +124,19 @@ class Joined:
         alias = f"{stem}{len(self._used[side])}"
         alias = self._used[side].setdefault(name, alias)
         return Column(side, name, table.columns[name], alias)
+
+    def single(self, name: str, side: str, flag: str) -> Column:
+        """A column of one value a row, by its exact name.
+
+        Raises:
+            InputError: it holds lists.
+
+        """
+        table = self.preds if side == "preds" or self.target is None else self.target
+        if table.columns[name] in ("list", "texts"):
+            what = f"{flag} {name}: the {table.noun} holds lists, not one value a row"
+            raise InputError(what, fix=f"name another {table.noun}", path=table.path)
+        return self.column(name, side)
 
     def source(self, *, numbered: bool = False, also: str = "", filtered: bool = True, whole: bool = False) -> str:
         """``FROM … WHERE …``, with one more condition ``also``; unless ``filtered``, without that of the user.
@@ -152,7 +165,7 @@ class Joined:
 
     def sort_by(self, name: str) -> None:
         """From now on the rows come in the order of a column of the predictions, by the code points of its text."""
-        self._sorted = self.column(name, "preds")
+        self._sorted = self.single(name, "preds", "--id")
 
     @property
     def is_sorted(self) -> bool:

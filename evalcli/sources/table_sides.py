@@ -369,7 +369,7 @@ def find_weight(joined: Joined, name: str | None) -> Column | None:
         return None
     for side, table in zip(("target", "preds"), reversed(joined.files), strict=False):
         if name in table.columns:
-            return joined.column(name, side)
+            return joined.single(name, side, "--weight")
     raise no_weight(name, [each for table in joined.files for each in table.columns], joined.files[-1].path)
 
 

@@ -70,7 +70,7 @@ def _slice_column(joined: Joined, by: Asked, known: Mapping[str, str]) -> SliceC
     for name, bounds in by.parts:
         if name not in known:
             raise missing_column(name, known, joined.preds.path, joined.preds.noun)
-        found.append(column_slices(joined, joined.column(name, known[name]), bounds))
+        found.append(column_slices(joined, joined.single(name, known[name], "--by"), bounds))
     if len(found) == 1:
         return replace(found[0], name=by.name, ranged=found[0].ranges is not None and not by.bounds)
     comma, back = literal(","), literal("\\")

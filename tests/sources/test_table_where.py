@@ -193,7 +193,13 @@ def test_what_is_wrong_with_a_condition_is_a_usage_error(table, where, words):
 
 @pytest.mark.parametrize(
     "where",
-    ["'region' != 'EU'", "'Region' = 'EU'", "'region' IN ('EU')", "lower('region') <> 'eu'", "age > 2 AND 'region' < 'x'"],
+    [
+        "'region' != 'EU'",
+        "'Region' = 'EU'",
+        "'region' IN ('EU')",
+        "lower('region') <> 'eu'",
+        "age > 2 AND 'region' < 'x'",
+    ],
 )
 def test_a_column_in_the_quotes_of_a_text_is_not_every_row(table, where):
     refusal(table, where, "since it stands in single quotes; write the column as Region")
