@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources import STDIN
-from evalcli.sources.temporary import telling_of_room
+from evalcli.sources.temporary import TemporaryFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,10 +27,10 @@ class Spool:
             raise UsageError("- reads standard input, but it is closed", fix="pipe a file in, or name one")
         if stream.isatty():
             raise UsageError("- reads standard input, but it is a terminal", fix="pipe a file in, or name one")
-        with telling_of_room():
-            handle, self.path = tempfile.mkstemp(prefix="evalcli-stdin-")
+        self._file = TemporaryFile()
+        self.path = self._file.path
         try:
-            with os.fdopen(handle, "wb") as copy:
+            with os.fdopen(self._file.handle, "wb") as copy:
                 while chunk := stream.read(CHUNK):
                     copy.write(chunk)
         except OSError as error:
@@ -45,8 +44,7 @@ class Spool:
 
     def close(self) -> None:
         """Remove the copy. Harmless when repeated."""
-        if os.path.exists(self.path):  # noqa: PTH110  # pathlib costs start-up time, and this is the only use
-            os.unlink(self.path)  # noqa: PTH108  # likewise
+        self._file.close()
 
 
 def copied(paths: Collection[str | None], held: ExitStack) -> str | None:

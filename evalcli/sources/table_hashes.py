@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli.sources.distinct import KEPT, SPACE, least_of
 from evalcli.sources.duck import connect
 from evalcli.sources.table_columns import slice_sql
 from evalcli.sources.table_join import Column
-from evalcli.sources.temporary import telling_of_room
+from evalcli.sources.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +29,8 @@ class Hashes:
     """
 
     def __init__(self) -> None:
-        with telling_of_room():
-            self._directory = TemporaryDirectory(prefix="evalcli-hashes-")
-        self._connection = connect((), self._directory.name, 1)
+        self._folder = TemporaryFolder()
+        self._connection = connect((), self._folder.path, 1)
         self.by = engine(self._connection.execute("SELECT version()").fetchall())
 
     def __enter__(self) -> Self:
@@ -40,7 +38,7 @@ class Hashes:
 
     def __exit__(self, *raised: object) -> None:
         self._connection.close()
-        self._directory.cleanup()
+        self._folder.close()
 
     def least(self, values: Sequence[str] | Array, known: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Those of these values, by the labels that they are in a table, beside those that are ``known``."""

@@ -6,11 +6,12 @@ that are asked for.
 
 from __future__ import annotations
 
-import tempfile
+from contextlib import closing
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.sources.duck import connect, literal, pattern
+from evalcli.sources.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,8 @@ def row_groups(files: Sequence[str]) -> list[Group] | None:
     import duckdb
 
     try:
-        with tempfile.TemporaryDirectory(prefix="evalcli-") as directory:
-            connection = connect(files, directory, 1)
+        with closing(TemporaryFolder()) as folder:
+            connection = connect(files, folder.path, 1)
             try:
                 found = [group for path in files for group in _groups_of(connection, path)]
             finally:

@@ -7,8 +7,6 @@ import errno
 import glob
 import os
 import re
-import shutil
-import tempfile
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +22,7 @@ from evalcli.sources.table import Table
 from evalcli.sources.table_portions import Portion, name_of
 from evalcli.sources.tablefiles import FORMATS, Frame
 from evalcli.sources.tableformat import Engine, Piece
-from evalcli.sources.temporary import telling_of_room
+from evalcli.sources.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,8 +65,7 @@ class Tables:
         found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(one) for one in only]
         whole = whole or [()] * len(paths)
         self._whole = [tuple(one) for one in whole]
-        with telling_of_room():
-            self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
+        self._folder = TemporaryFolder()
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
         self._closed = threading.Event()
@@ -80,7 +77,7 @@ class Tables:
             files = [os.path.abspath(path) for path in named]  # noqa: PTH100 - text all the way
             json_lines = any(file_format(group[0].path) == "jsonl" for group in found if group)
             threads = threads_of(workers, json_lines=json_lines)
-            self.connection = connect(files, self._directory, threads, portions)
+            self.connection = connect(files, self._folder.path, threads, portions)
             self._runner = Runner(self.connection)
             opened: list[Table] = []
             for path, group in zip(paths, found, strict=True):
@@ -153,7 +150,7 @@ class Tables:
             table.wait()
         if self.connection is not None:
             self.connection.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._folder.close()
 
     def _guard(self, call: Callable[[], Any], progress: Callable[[float], None] | None = None) -> Any:
         """Run a call into the engine; what it raises becomes an error of ours."""
@@ -214,7 +211,7 @@ class Tables:
             if piece.portion.lines is not None:
                 piece.engine_path = name_of(before + number)
         engine = Engine(
-            self.connection, self._directory, self._options, self._closed, self._whole[index], len(self._whole) > 1
+            self.connection, self._folder.path, self._options, self._closed, self._whole[index], len(self._whole) > 1
         )
         reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", engine)
         table = Table(path, kind, reader, self)
