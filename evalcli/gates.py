@@ -347,8 +347,7 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
             rule, address, report, baseline, least=least, judged=lambda one: _judged(one, report, baseline, 1, on)
         )
     if value.value is None:
-        why = "see the findings" if report.task == "regression" else "0/0"
-        reason = f"undefined here ({why}), and undefined never passes"
+        reason = f"undefined here ({_why_undefined(rule.metric, report)}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     odd = beyond_range(rule.metric, value.value)
     if odd:
@@ -362,6 +361,21 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
     status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
     return replace(verdict, low=value.low, high=value.high, n=n)
+
+
+def _why_undefined(metric: str, report: Report) -> str:
+    """What leaves a metric without a value, as far as the report tells."""
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import is_registered, parse
+
+    address = split_address(metric)
+    metric = metric if address is None else address.metric
+    if not is_registered(metric):
+        return "what defines it has no finite value"
+    if report.task == "regression":
+        return "see the findings"
+    unscored = any(finding.code == "unusable-rows" for finding in report.findings)
+    return "rows without a score, see the findings" if unscored and parse(metric).entry.needs_scores else "0/0"
 
 
 def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:

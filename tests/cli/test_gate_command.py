@@ -117,3 +117,16 @@ def test_an_unknown_metric_names_its_neighbour(run: Callable[..., Any]) -> None:
     assert result.code == 2
     assert "f1" in result.stderr
     assert "\x1b" not in run("metrics", "recall[\x1b[31m]").stdout
+
+
+def test_an_undefined_metric_says_why_it_is(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("p_a,p_b,target,site\n0.9,0.1,a,x\n,,b,x\n0.2,0.8,b,y\n")
+    gates = ("--min", "recall[b]@site=z=0.5", "--max", "log_loss=0.5", "--min", "log_loss@site=x=0.5", "--min", "odd=1")
+    told = ("--task", "multiclass", "--nan", "wrong", "--by", "site", "--define", "odd = accuracy / 0", "-f", "json")
+    done = run("report", tmp_path / "p.csv", *told, *gates)
+    whys = {gate["rule"]: gate["reason"] for gate in json.loads(done.stdout)["gates"] if gate["status"] == "undefined"}
+    assert {rule: why[why.index("undefined here (") :] for rule, why in whys.items()} == {
+        "log_loss<=0.5": "undefined here (rows without a score, see the findings), and undefined never passes",
+        "log_loss@site=x>=0.5": "undefined here (rows without a score, see the findings), and undefined never passes",
+        "odd>=1": "undefined here (what defines it has no finite value), and undefined never passes",
+    }
