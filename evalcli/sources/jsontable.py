@@ -69,7 +69,7 @@ def _columns(found: Any) -> dict[str, list[Any]]:
         if all(isinstance(row, dict) for row in found):
             return _of_rows(found)
         if any(isinstance(row, dict) for row in found):
-            place = next(i for i, row in enumerate(found, 1) if not isinstance(row, dict))
+            place = next(i for i, row in enumerate(found) if not isinstance(row, dict))
             raise InputError(f"row {place} is no object, others are", fix="write one object for each row")
         return {NAMELESS: found} if found else {}
     if not isinstance(found, dict):
@@ -114,7 +114,7 @@ def _of_rows(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def _of_lists(names: Sequence[Any], rows: Sequence[list[Any]]) -> dict[str, list[Any]]:
     if not all(isinstance(name, str) for name in names):
         raise InputError("a column is called by no text", fix='write {"columns": ["pred", …], "data": [[…], …]}')
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows):
         if len(row) != len(names):
             raise InputError(f"row {number} has {len(row):,} values, there are {len(names):,} columns", fix=_AS_LINES)
     if len({*names}) < len(names):
@@ -127,7 +127,7 @@ def _named(columns: dict[str, list[Any]]) -> NamedScores:
     """What the rows show of scores that carry the names of their classes; lists of these beside them become objects."""
     named = NamedScores()
     nested = {name: cells for name, cells in columns.items() if any(isinstance(cell, (dict, list)) for cell in cells)}
-    for number, row in enumerate(zip(*nested.values(), strict=True), 1):
+    for number, row in enumerate(zip(*nested.values(), strict=True)):
         named.meet(dict(zip(nested, row, strict=True)), f"row {number}")
     if named.beside:
         labels, scores = (columns.pop(name) for name in BESIDE)
@@ -161,7 +161,7 @@ def _spread(name: str, cells: list[Any], named: NamedScores) -> list[tuple[str, 
 def _kind(cells: list[Any], name: str) -> str:
     """The kind of all values of a column."""
     kind = ""
-    for number, cell in enumerate(cells, 1):
+    for number, cell in enumerate(cells):
         joined = join_kinds(kind, kind_of(cell))
         if joined == MIXED:
             raise InputError(

@@ -84,7 +84,7 @@ class Table:
         return f"(SELECT {cells or '1'} FROM {self.reader.whole_view if whole else self.reader.view})"
 
     def locate(self, row: int) -> str:
-        """The place of a data row (from 0) in words: ``line 7`` or ``row 6``. May rescan."""
+        """The place of a data row in words: ``line 7``, or ``row 5``, which counts from 0. May rescan."""
         for piece in self.reader.pieces:
             numbers = self.reader.lines(piece)
             if numbers is None:
@@ -100,9 +100,9 @@ class Table:
         for piece in self.reader.pieces if self.reader.numbered else ():
             held = self.reader.rows(piece)
             if row < held:
-                return f"{self._named(piece)}row {row + 1 + (piece.portion.rows or (0,))[0]}"
+                return f"{self._named(piece)}row {row + (piece.portion.rows or (0,))[0]}"
             row -= held
-        return f"row {row + 1}"
+        return f"row {row}"
 
     def _named(self, piece: Piece) -> str:
         """The file of a place, if the table may be several, some of which others may read."""

@@ -125,11 +125,11 @@ def test_a_document_in_utf_16_is_read_as_powershell_writes_it(tmp_path, counted,
         ('[{"target": "a", "target": "b"}]', "key 'target' occurs twice"),
         ('[{"target": "\\ud800", "pred": "a"}]', "half a character"),
         ("[" * 100_000, "the document: not JSON"),
-        ('[{"target": "a", "pred": "a"}, 3]', "row 2 is no object"),
-        ('[{"target": "a", "pred": "a"}, {"target": "b", "pred": 1}]', "row 2: 'pred' is integer, earlier it was text"),
+        ('[{"target": "a", "pred": "a"}, 3]', "row 1 is no object"),
+        ('[{"target": "a", "pred": "a"}, {"target": "b", "pred": 1}]', "row 1: 'pred' is integer, earlier it was text"),
         ('{"target": ["a"], "pred": ["a", "b"]}', "its columns differ in length: 'target' 1, 'pred' 2"),
         ('{"target": {"0": 1}, "pred": {"1": 1}}', "column 'pred' has other rows"),
-        ('{"columns": ["target", "pred"], "data": [["a", "b"], ["a"]]}', "row 2 has 1 values, there are 2 columns"),
+        ('{"columns": ["target", "pred"], "data": [["a", "b"], ["a"]]}', "row 1 has 1 values, there are 2 columns"),
         ('{"columns": ["pred", "pred"], "data": [["a", "b"]]}', "column 'pred' occurs twice"),
         ('{"columns": ["pred", 1], "data": [["a", "b"]]}', "called by no text"),
         ("[]", "no rows and no keys"),
@@ -162,7 +162,7 @@ def test_J06_J01_values_keep_their_kind(tmp_path, refused, counted):
     path.write_text('{"target": [18446744073709551615, 1], "pred": [18446744073709551615, 1]}')
     assert counted(path, "--task", "multiclass")["classes"] == ["1", "18446744073709551615"]
     path.write_text('{"target": [1, null, 1], "pred": [0, 1, 1]}')
-    assert "1 target is missing (row 2)" in refused(path)
+    assert "1 target is missing (row 1)" in refused(path)
 
 
 def test_a_document_beyond_the_limit_says_what_streams(tmp_path, monkeypatch):

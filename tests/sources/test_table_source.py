@@ -299,7 +299,7 @@ def test_odd_column_names(tmp_path):
 
 def test_a_weight_that_is_missing_is_not_asked_for_a_decimal_point(tmp_path):
     path = write_parquet(tmp_path / "f.parquet", y=["a", "b"], pred=["a", "b"], w=[1.0, None])
-    with pytest.raises(InputError, match=r"is missing \(1 in all: row 2\); give every row a weight") as caught:
+    with pytest.raises(InputError, match=r"is missing \(1 in all: row 1\); give every row a weight") as caught:
         open_source(path, weight="w")
     assert "decimal" not in str(caught.value)
 

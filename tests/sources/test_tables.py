@@ -319,7 +319,7 @@ def test_locate(tmp_path):
     tables.close()
     pq.write_table(pa.table({"y": [1, 2]}), tmp_path / "x.parquet")
     tables = Tables([str(tmp_path / "x.parquet")])
-    assert tables.tables[0].locate(1) == "row 2"
+    assert tables.tables[0].locate(1) == "row 1"
     tables.close()
 
 
