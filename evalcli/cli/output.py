@@ -59,7 +59,8 @@ def check_outputs(
         OutputError: a folder that is missing or that takes no file.
 
     """
-    targets = tuple(_target(path, fallback, suffixes) for path in paths)
+    known = {**suffixes, SUFFIX: PART} if parts else suffixes
+    targets = tuple(_target(path, fallback, known) for path in paths)
     sources = {os.path.realpath(path) for path in _expanded(inputs) if "\0" not in path}
     seen: dict[Path, str] = {}
     for target in targets:

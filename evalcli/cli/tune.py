@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from evalcli.tuning.labels import LabelTuning
 
 _AIM = "What to seek"
+SUFFIXES = {".json": "json", ".txt": "rich"}
+"""How a threshold is written: it is JSON, or read by people."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,8 +119,9 @@ def tune(
 
     aim, choices, execution = aiming.aim(), deciding.choices(), executing.execution()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, output.config)
-    delivery = plan_delivery(output, read, default="rich")
-    _check_formats(delivery)
+    if output.format not in {None, "rich", "json"}:
+        raise UsageError(f"a threshold is not written as {output.format}", fix="use JSON, as in -o tuned.json")
+    delivery = plan_delivery(output, read, "rich", SUFFIXES)
 
     from evalcli.sources import open_source
     from evalcli.tuning.choosing import tune as choose
@@ -129,18 +132,6 @@ def tune(
             tuning = choose(source, choices, execution, aim, progress)
     _deliver(tuning, delivery)
     return ExitCode.PASS
-
-
-def _check_formats(delivery: "Delivery") -> None:
-    """A threshold is JSON or read by people; before the work.
-
-    Raises:
-        UsageError: another format was asked for.
-
-    """
-    for path, form in [("", delivery.format), *((target.path, target.format) for target in delivery.targets)]:
-        if form not in {None, "rich", "json"}:
-            raise UsageError(f"a threshold is not written as {form}", fix="use JSON, as in -o tuned.json", path=path)
 
 
 def _deliver(tuning: "Tuning | LabelTuning", delivery: "Delivery") -> None:
