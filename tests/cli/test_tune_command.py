@@ -168,6 +168,15 @@ def test_the_configuration_holds_an_aim_and_a_saved_threshold(run, table, tmp_pa
     assert reported(run, name, "--config", "deep/gates.toml")["threshold"] == document["threshold"]
 
 
+def test_what_is_read_is_not_written_over(run, table, tmp_path):
+    args = (table(*drawn()), "--positive", "spam")
+    tuned(run, *args, "-o", "was.json")
+    before = (tmp_path / "was.json").read_bytes()
+    done = run("tune", *args, "--threshold", "@was.json", "-o", "was.json")
+    assert (done.code, "the output is an input too" in done.stderr) == (2, True)
+    assert (tmp_path / "was.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -177,7 +186,6 @@ def test_the_configuration_holds_an_aim_and_a_saved_threshold(run, table, tmp_pa
         (("-f", "csv"), "a threshold is not written as csv"),
         (("-o", "t.md"), "t.md: no format is known for the suffix '.md'; use .json, .txt"),
         (("-o", "mails.csv"), "mails.csv: no format is known for the suffix '.csv'"),
-        (("-o", "was.json", "--threshold", "@was.json"), "the output is an input too"),
         (("--threshold", "@none.json"), "none.json: cannot be read"),
         (("--threshold", "2"), "--threshold 2"),
         (("--task", "multiclass"), "the task is multiclass"),
