@@ -20,7 +20,8 @@ class Named:
     target = None
     preds = type("Table", (), {"columns": ("c",), "path": "t.csv", "noun": "column"})
 
-    def column(self, name, side):
+    def single(self, name, side, option):
+        assert option == "--cluster"
         return Column(side, name, "text", "c")
 
 
