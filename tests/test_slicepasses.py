@@ -114,7 +114,7 @@ def test_how_rows_are_gathered_moves_no_bit(kind, weighted, budget, monkeypatch)
     weight = RNG.choice([0.0, 0.5, 1.0, 2.25], ROWS) if weighted else None
     slices = {"region": REGION, "half": np.where(np.arange(ROWS) % 2, "odd", "even")}
     monkeypatch.setattr("evalcli.slicepasses.LEAST_BUDGET", 1024)
-    monkeypatch.setattr("evalcli.classification.slices.LEAST_BUDGET", 1024)
+    monkeypatch.setattr("evalcli.classification.scoring.LEAST_BUDGET", 1024)
     monkeypatch.setattr("evalcli.regression.states.LEAST_BUDGET", 1024)
     monkeypatch.setattr("evalcli.multilabel.states.LEAST_BUDGET", 1024)
     # intervals are read off what is kept, which they are once for each kind and weighting
@@ -123,7 +123,7 @@ def test_how_rows_are_gathered_moves_no_bit(kind, weighted, budget, monkeypatch)
     def report(least=1 << 40, waiting=0, size=ROWS, workers=1, **options):
         monkeypatch.setattr("evalcli.slicerows.WAITING_BYTES", waiting)
         monkeypatch.setattr("evalcli.slicepasses.LEAST_SHARED", least)
-        monkeypatch.setattr("evalcli.classification.slices.LEAST_SHARED", least)
+        monkeypatch.setattr("evalcli.classification.scoring.LEAST_SHARED", least)
         source = MemorySource(preds, target, weight=weight, **options)
         return evaluate(source, asked, Execution(batch_size=size, workers=workers, ranking_budget=budget))
 
@@ -134,3 +134,25 @@ def test_how_rows_are_gathered_moves_no_bit(kind, weighted, budget, monkeypatch)
         assert once.slices == twice.slices
         assert once.metrics == twice.metrics == alone.metrics
         assert (once.per_class, once.calibration) == (alone.per_class, alone.calibration)
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize(("clusters", "weighted"), [(30, True), (300, False)], ids=["apart", "shared"])
+def test_how_rows_of_clusters_are_gathered_moves_no_bit(kind, clusters, weighted, monkeypatch):
+    preds, target, choices = INPUTS[kind]
+    cluster = np.random.default_rng(clusters).integers(0, clusters, ROWS)
+    weight = RNG.choice([0.0, 0.5, 1.0, 2.25], ROWS) if weighted else None
+    source = MemorySource(preds, target, weight=weight, cluster=cluster)
+    asked = Choices(**choices, confidence=Confidence(resamples=20))
+
+    def report(least, waiting, size, workers):
+        monkeypatch.setattr("evalcli.slicerows.WAITING_BYTES", waiting)
+        monkeypatch.setattr("evalcli.slicepasses.LEAST_SHARED", least)
+        monkeypatch.setattr("evalcli.classification.scoring.LEAST_SHARED", least)
+        found = evaluate(source, asked, Execution(batch_size=size, workers=workers, ranking_budget=4096))
+        return replace(found, run=None)
+
+    apart = report(1 << 40, 0, ROWS, 1)
+    assert apart.clustered.clusters == len(np.unique(cluster if weight is None else cluster[weight > 0]))
+    for least, waiting, size, workers in ((1, 0, 97, 1), (1, 1 << 30, 97, 3), (12, 9000, 50, 2)):
+        assert report(least, waiting, size, workers) == apart
