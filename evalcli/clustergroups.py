@@ -163,8 +163,9 @@ class ClusterGroups(Generic[G]):
         if self.overflows(cluster):
             self._hash()
         codes = self.where(cluster)
-        for group in np.unique(codes).tolist():  # those whose rows wait are known, too
-            self.at(group)
+        if len(self._held) < self.most:
+            for group in np.unique(codes).tolist():  # those whose rows wait are known, too
+                self.at(group)
         return codes
 
     def where(self, cluster: Array) -> Array:

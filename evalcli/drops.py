@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from evalcli.addresses import Found
-    from evalcli.gates import Basis, Rule
     from evalcli.metrics.address import Address
     from evalcli.report import Report, Value
+    from evalcli.rules import Basis, Rule
 
 
 _ROUNDING = 1e-9

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from evalcli.evaluation import Measured
     from evalcli.expressions import Definition
-    from evalcli.gates import Rule
     from evalcli.own.metrics import OwnMetric
     from evalcli.report import Report
+    from evalcli.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Extras:
             UsageError: a definition reads what there is not.
 
         """
-        from evalcli.gates import metrics_of
+        from evalcli.rules import metrics_of
 
         gated = tuple(name for name in metrics_of(rules) if name not in self)
         if not self.definitions:
@@ -55,7 +55,7 @@ class Extras:
 
     def slicers(self, names: Iterable[str], rules: Iterable[Rule] = ()) -> tuple[str, ...]:
         """What rows must be sliced by for the metrics ``names``, and for those that gates and definitions read."""
-        from evalcli.gates import metrics_of, slicers_of
+        from evalcli.rules import metrics_of, slicers_of
 
         rules = tuple(rules)
         return slicers_of((*names, *metrics_of(rules), *self.needed(rules)))

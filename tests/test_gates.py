@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalcli.errors import ExitCode, InputError, UsageError
-from evalcli.gates import Rule, exit_code, judge, metrics_of, override, parse_rules, plain_rules
+from evalcli.gates import exit_code, judge
 from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
+from evalcli.rules import Rule, metrics_of, override, parse_rules, plain_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from evalcli.gates import Basis
     from evalcli.report import Finding, Verdict
     from evalcli.report import Report as PlainReport
+    from evalcli.rules import Basis
 
 
 class Verdicts(tuple["Verdict", ...]):
@@ -195,8 +195,9 @@ class Report:
 
         """
         from evalcli.addresses import Beyond
-        from evalcli.gates import judge, parse_rule
+        from evalcli.gates import judge
         from evalcli.keywords import check_rows, check_rules, check_word, in_keywords
+        from evalcli.rules import parse_rule
 
         check_rules(rules)
         check_rows("min_slice_size", min_slice_size)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from evalcli.drops import Baseline
     from evalcli.engine import Execution
     from evalcli.extras import Extras
-    from evalcli.gates import Rule
     from evalcli.report import Report
+    from evalcli.rules import Rule
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
 

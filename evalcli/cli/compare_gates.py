@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from evalcli.comparing.alone import Bound
     from evalcli.comparing.data import Comparison
     from evalcli.comparing.margins import Margin
-    from evalcli.gates import Basis
     from evalcli.report import Report, Verdict
+    from evalcli.rules import Basis
 
 _GATES = "Gates"
 
@@ -161,7 +161,7 @@ class Rules:
     @property
     def slicers(self) -> "tuple[str, ...]":
         """What rows must be sliced by for them."""
-        from evalcli.gates import slicers_of
+        from evalcli.rules import slicers_of
 
         return slicers_of((*(one.rule.metric for one in self.bounds), *(one.metric for one in self.margins)))
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from evalcli.cli.compare_gates import CompareGates
-    from evalcli.gates import Basis, Rule
+    from evalcli.rules import Basis, Rule
 
 _GATES = "Gates"
 
@@ -94,7 +94,7 @@ class GateOptions:
 
     def rules(self, known: "Container[str]" = ()) -> "tuple[Rule, ...]":
         """All rules, those of the configuration first; ``known`` are metrics beyond the registry."""
-        from evalcli.gates import override
+        from evalcli.rules import override
 
         rules = self._own_rules(known)
         if self.inherited is not None:
@@ -129,7 +129,7 @@ class GateOptions:
         return (self.baseline_path() if inherited else self.baseline) is not None
 
     def _own_rules(self, known: "Container[str]") -> "tuple[Rule, ...]":
-        from evalcli.gates import parse_rules, plain_rules
+        from evalcli.rules import parse_rules, plain_rules
 
         try:
             return (*plain_rules(plain_bounds(self)), *parse_rules(self.min, self.max, self.max_drop, known))

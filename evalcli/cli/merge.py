@@ -39,7 +39,8 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.report import tell_failed
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, metrics_of
+    from evalcli.gates import judge
+    from evalcli.rules import metrics_of
 
     extras = extra.extras(gating.slice_size)
     rules, base = gating.rules(extras), gating.baseline_path()

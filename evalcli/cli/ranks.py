@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from evalcli.distributed.shares import Counted
     from evalcli.drops import Baseline
     from evalcli.extras import Extras
-    from evalcli.gates import Basis, Rule
     from evalcli.launch import Launch
     from evalcli.report import Report
+    from evalcli.rules import Basis, Rule
     from evalcli.sources.base import Selection
 
     Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions]

@@ -14,9 +14,10 @@ from evalcli.addresses import made_of
 from evalcli.comparing.data import NAMES
 from evalcli.comparing.doubt import ends_of
 from evalcli.errors import UsageError
-from evalcli.gates import Rule, judge, kept_beside, parse_rule, parse_rules, plain_rules, resolved
+from evalcli.gates import judge
 from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
+from evalcli.rules import Rule, kept_beside, parse_rule, parse_rules, plain_rules, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence

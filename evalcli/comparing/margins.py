@@ -25,10 +25,10 @@ from evalcli.comparing.data import NAMES
 from evalcli.comparing.doubt import ends_of
 from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
-from evalcli.gates import parse_amount
 from evalcli.metrics.address import WORST, split_address, written
 from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import Verdict
+from evalcli.rules import parse_amount
 from evalcli.shell import word
 from evalcli.sources.spelling import ways_to_write
 from evalcli.uncertainty.comparison import equivalent, not_worse

@@ -13,9 +13,10 @@ from evalcli.counting import Shown
 from evalcli.engine import Execution
 from evalcli.errors import ExitCode
 from evalcli.evaluation import evaluate
-from evalcli.gates import exit_code, judge, parse_rules
+from evalcli.gates import exit_code, judge
 from evalcli.metrics.registry import parse
 from evalcli.report import Report
+from evalcli.rules import parse_rules
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence, wilson
 

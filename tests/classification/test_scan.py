@@ -13,8 +13,9 @@ import pytest
 from evalcli.engine import Execution
 from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.report import Report
+from evalcli.rules import parse_rules
 from evalcli.sources import array_scan, distinct, open_source, scanning, table_scan
 from evalcli.sources.base import Scan, Selection
 from evalcli.task import Choices

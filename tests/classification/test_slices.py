@@ -14,11 +14,12 @@ from evalcli.classification.labels import Labels
 from evalcli.engine import Execution
 from evalcli.errors import LimitError, UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules, slicers_of
+from evalcli.gates import judge
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.registry import parse
 from evalcli.renderers.terminal import plain
 from evalcli.report import Report
+from evalcli.rules import parse_rules, slicers_of
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection, Slicer
 from evalcli.task import Choices

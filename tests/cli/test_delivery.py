@@ -15,9 +15,10 @@ from evalcli.cli.deliver import Delivery
 from evalcli.cli.output import PART, Target
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.metrics.registry import METRICS
 from evalcli.renderers import render
+from evalcli.rules import parse_rules
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 

@@ -19,11 +19,12 @@ from evalcli.comparing.scored import has_test
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.metrics.calibration import bin_table
 from evalcli.metrics.ranking import KeyTable, rows_by_class
 from evalcli.metrics.registry import METRICS, parse
 from evalcli.renderers.versus import in_words
+from evalcli.rules import parse_rules
 from evalcli.task import Choices
 from evalcli.uncertainty.binslopes import bin_slopes
 from evalcli.uncertainty.intervals import Confidence, Interval

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evalcli.errors import UsageError
-from evalcli.gates import parse_rule, parse_rules
 from evalcli.metrics.address import parted, split_address, written
 from evalcli.metrics.registry import MetricName, parse
+from evalcli.rules import parse_rule, parse_rules
 
 NAMES = st.text('ab=" *]@:[\\ng,>', min_size=1, max_size=6)
 VALUES = st.one_of(st.none(), st.just("*"), st.text('ab=" *]@:[\\n,>', max_size=6))

@@ -11,9 +11,10 @@ from sklearn import metrics as sk
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules, plain_rules
+from evalcli.gates import judge
 from evalcli.metrics.registry import default_names, parse
 from evalcli.renderers import render
+from evalcli.rules import parse_rules, plain_rules
 from evalcli.saved import parse_report
 from evalcli.task import Choices
 from evalcli.threshold import Chosen, LabelCut

@@ -13,7 +13,8 @@ from sklearn import metrics as sk
 import evalcli
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
+from evalcli.rules import parse_rules
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices

@@ -13,10 +13,11 @@ import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import InputError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.loading import own_metric, own_metrics
 from evalcli.renderers import render
 from evalcli.renderers.contents import slicers
+from evalcli.rules import parse_rules
 from evalcli.saved import parse_report
 from evalcli.task import Choices
 

@@ -18,12 +18,13 @@ import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import InputError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.loading import own_metrics
 from evalcli.merging import merge
 from evalcli.partfile import pack, unpack
 from evalcli.parts import decode, encode, measure_part, report_of_part
 from evalcli.renderers import render
+from evalcli.rules import parse_rules
 from evalcli.sources.base import InputFile
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence

@@ -13,9 +13,10 @@ import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.evaluation import METRIC_FAILED, evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.loading import load_metrics, own_metric
 from evalcli.renderers import render
+from evalcli.rules import parse_rules
 from evalcli.task import Choices
 
 HERE = Path(__file__).parent

@@ -12,8 +12,9 @@ from evalcli.clustergroups import GROUPS, hashed, without_each
 from evalcli.clusterpasses import ClusterPasses
 from evalcli.errors import InputError, UsageError
 from evalcli.evidence import Evidence
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.report import Report
+from evalcli.rules import parse_rules
 from evalcli.uncertainty.clusters import inflation
 from evalcli.uncertainty.intervals import Confidence
 

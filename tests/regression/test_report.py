@@ -15,11 +15,12 @@ from sklearn import metrics as sk
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import exit_code, judge, metrics_of, parse_rules
+from evalcli.gates import exit_code, judge
 from evalcli.metrics.registry import default_names
 from evalcli.renderers.json import render_json
 from evalcli.renderers.terminal import plain
 from evalcli.report import Report
+from evalcli.rules import metrics_of, parse_rules
 from evalcli.saved import parse_report
 from evalcli.task import Choices
 

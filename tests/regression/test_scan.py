@@ -11,8 +11,9 @@ import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.report import Report
+from evalcli.rules import parse_rules
 from evalcli.scanning.counts import Sums
 from evalcli.scanning.tables import ScanTables
 from evalcli.scanning.weakslices import judged

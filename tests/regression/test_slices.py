@@ -15,8 +15,9 @@ from sklearn import metrics
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
-from evalcli.gates import judge, parse_rules
+from evalcli.gates import judge
 from evalcli.report import Report
+from evalcli.rules import parse_rules
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
