@@ -42,13 +42,15 @@ def pytest_configure() -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Eleven thousand tests and what they import stay: looking through them for garbage took a quarter of the time.
 
-    Nor are they looked through again whenever a test leaves garbage.
+    Nor are they looked through again whenever a test leaves garbage, which is looked for as seldom as the command line
+    does: that leaves out a tenth.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(100_000)
         gc.enable()
 
 
