@@ -15,7 +15,7 @@ from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
 from evalcli.cli.deciding_options import TaskOptions
 from evalcli.cli.flatten import flattened
-from evalcli.cli.options import Files, InputOptions, OutputOptions, PlaceOptions, selection
+from evalcli.cli.options import Files, FilesOnly, InputOptions, OutputOptions, PlaceOptions, files_option, selection
 from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode
 
@@ -140,17 +140,8 @@ class RowOutputOptions(OutputOptions):
             rich_help_panel="Output",
         ),
     ] = None  # type: ignore[assignment]  # other formats than a report's
-    output: Annotated[
-        list[str],
-        Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Write .jsonl, .csv, .json or .txt as well; repeatable.",
-            rich_help_panel="Output",
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-    quiet: Annotated[bool, Option("--quiet", help="Write files only.", rich_help_panel="Output")] = False
+    output: Annotated[list[str], files_option("Write .jsonl, .csv, .json or .txt as well; repeatable.")] = ()  # type: ignore[assignment]  # as above
+    quiet: FilesOnly = False
 
 
 @flattened

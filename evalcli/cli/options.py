@@ -8,7 +8,7 @@ Annotations are evaluated here on purpose (no ``from __future__ import annotatio
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -30,6 +30,15 @@ _MOST_BUDGET = 2.0**30
 _INPUT = "Input"
 _EXECUTION = "Execution"
 _OUTPUT = "Output"
+
+
+def files_option(told: str) -> Any:
+    """The option that names files to write, with what a command writes."""
+    return Option("-o", "--output", metavar="FILE", help=told, rich_help_panel=_OUTPUT)
+
+
+FilesOnly = Annotated[bool, Option("--quiet", help="Write files only.", rich_help_panel=_OUTPUT)]
+"""How a command without gates is quiet."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,12 +183,8 @@ class OutputOptions:
     ] = None
     output: Annotated[
         list[str],
-        Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Write .json, .csv, .md, .html, .txt, or .evalcli (a part, of report and merge) as well; repeatable.",
-            rich_help_panel=_OUTPUT,
+        files_option(
+            "Write .json, .csv, .md, .html, .txt, or .evalcli (a part, of report and merge) as well; repeatable."
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     quiet: Annotated[bool, Option("--quiet", help="Print nothing unless a gate fails.", rich_help_panel=_OUTPUT)] = (

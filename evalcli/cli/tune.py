@@ -17,9 +17,11 @@ from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     ExecutionOptions,
     Files,
+    FilesOnly,
     Format,
     InputOptions,
     OutputOptions,
+    files_option,
     selection,
 )
 from evalcli.errors import ExitCode, UsageError
@@ -87,17 +89,8 @@ class ThresholdOutputOptions(OutputOptions):
         Format | None,
         Option("-f", "--format", metavar="rich|json", help="Format on standard output.", rich_help_panel="Output"),
     ] = None
-    output: Annotated[
-        list[str],
-        Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Write .json, for --threshold @FILE, or .txt as well; repeatable.",
-            rich_help_panel="Output",
-        ),
-    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
-    quiet: Annotated[bool, Option("--quiet", help="Write files only.", rich_help_panel="Output")] = False
+    output: Annotated[list[str], files_option("Write .json, for --threshold @FILE, or .txt as well; repeatable.")] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    quiet: FilesOnly = False
 
 
 @flattened
